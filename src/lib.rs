@@ -1,1 +1,7 @@
-//! Being built.
+//! The daemon and its command line. `main.rs` holds only arguments and exit codes, so that tests start the same
+//! daemon that the binary does.
+
+pub mod clock;
+pub mod ports;
+pub mod store;
+pub mod tasks;

@@ -1,0 +1,3 @@
+//! What two or more providers use: RSA keys, certificates, forms.
+//!
+//! Nothing here knows a provider's fields or rules.
