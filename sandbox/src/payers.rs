@@ -218,7 +218,7 @@ pub(crate) async fn code_made(world: &Arc<World>, key: &OrderKey) {
 fn find(world: &World, request: &ScanRequest) -> Option<Order> {
     world.ledger.read(|book| {
         if let Some(code) = &request.code {
-            return book.order_by_code(code).cloned();
+            return book.order_by_code(bare(code)).cloned();
         }
         let key = OrderKey {
             provider: request.provider?,
@@ -229,14 +229,19 @@ fn find(world: &World, request: &ScanRequest) -> Option<Order> {
     })
 }
 
+/// A code as the provider made it: merchants may append a return address to an H5 address.
+fn bare(code: &str) -> &str {
+    code.split_once("&redirect_url=")
+        .map_or(code, |(code, _)| code)
+}
+
 /// Only the newest code of an order is valid, and only for its own life.
 fn refuse_stale_code(order: &Order, request: &ScanRequest, now: i64) -> Result<(), ScanRefused> {
     let unpaid = matches!(order.state, OrderState::Open | OrderState::Coded);
-    let void = request
-        .code
-        .as_ref()
-        .is_some_and(|code| *code != order.key.order_no && order.codes.last() != Some(code));
-    let outdated = request.code.is_some() && order.code_expires_at.is_some_and(|at| now >= at);
+    let code = request.code.as_deref().map(bare);
+    let current = order.codes.last().map(String::as_str);
+    let void = code.is_some_and(|code| code != order.key.order_no && current != Some(code));
+    let outdated = code.is_some() && order.code_expires_at.is_some_and(|at| now >= at);
     if unpaid && (void || outdated) {
         Err(ScanRefused::Expired)
     } else {
