@@ -94,4 +94,4 @@ impl Wire for Wechatpay {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
