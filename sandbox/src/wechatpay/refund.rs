@@ -97,22 +97,24 @@ fn book_refund(admitted: &Admitted, drawn: &Drawn) -> Result<Value, Refusal> {
         if book.refund(&key).is_none() {
             check_order(book, order, &body, now)?;
         }
-        let new = match book.add_refund(refund) {
-            RefundAdded::New => true,
-            RefundAdded::Same(_) => false,
+        let booked = match book.add_refund(refund) {
+            RefundAdded::New => None,
+            RefundAdded::Same(earlier) => Some(tell(book, &earlier)),
             RefundAdded::Differs => {
                 return Err(Refusal::invalid_request(
                     "商户退款单号已使用，且参数与原请求不一致",
                 ));
             }
-            RefundAdded::NotPaid => return Err(Refusal::resource_not_exists("订单不存在或未支付")),
-            RefundAdded::TooMuch => return Err(Refusal::invalid_request("订单可退金额不足")),
+            RefundAdded::NotPaid => {
+                return Err(Refusal::resource_not_exists("订单不存在或未支付"));
+            }
+            RefundAdded::TooMuch => {
+                return Err(Refusal::invalid_request("订单可退金额不足"));
+            }
         };
-        let told = book
-            .refund(&key)
-            .map(|refund| tell(book, refund))
-            .unwrap_or_default();
-        Ok((key, new, told))
+        let new = booked.is_none();
+        let told = booked.or_else(|| book.refund(&key).map(|refund| tell(book, refund)));
+        Ok((key, new, told.unwrap_or_default()))
     })?;
     if new {
         refunds::settle(world, key, drawn);

@@ -2,10 +2,12 @@
 
 pub(crate) mod merchant;
 
+mod admission;
 mod faults;
+mod parameters;
 mod refunds;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{OrderState, ProviderName, ScanRefused, ScanRequest};
 use merchant::{Call, MCH_ID, Merchant};
@@ -125,179 +127,6 @@ async fn ordering_again_gives_a_new_code_or_the_documented_refusal() {
             .code(),
         "400 ORDER_CLOSED"
     );
-}
-
-/// One row: a pointer, the value put there ("-" removes it), and where the refusal must point.
-#[tokio::test]
-async fn a_bad_parameter_is_refused_by_name() {
-    let merchant = Merchant::start().await;
-    for (pointer, value, field) in [
-        ("/amount/total", "0", "/body/amount/total"),
-        ("/amount/total", "1.5", "/body/amount/total"),
-        ("/amount/total", "\"1\"", "/body/amount/total"),
-        ("/amount/currency", "\"USD\"", "/body/amount/currency"),
-        ("/amount", "-", "/body/amount"),
-        ("/description", "\"\"", "/body/description"),
-        ("/description", "null", "/body/description"),
-        ("/description", "\"礼物🎁\"", "/body/description"),
-        ("/out_trade_no", "\"short\"", "/body/out_trade_no"),
-        ("/out_trade_no", "\"with space\"", "/body/out_trade_no"),
-        (
-            "/out_trade_no",
-            "\"123456789012345678901234567890123\"",
-            "/body/out_trade_no",
-        ),
-        (
-            "/notify_url",
-            "\"https://shop.example/a?b=c\"",
-            "/body/notify_url",
-        ),
-        ("/notify_url", "\"shop.example\"", "/body/notify_url"),
-        ("/mchid", "\"1900000002\"", "/body/mchid"),
-        ("/colour", "\"red\"", "/body/colour"),
-        ("/payer", "{\"openid\":\"o\"}", "/body/payer"),
-        ("/time_expire", "\"tomorrow\"", "/body/time_expire"),
-        (
-            "/time_expire",
-            "\"2025-12-31T23:59:59+08:00\"",
-            "/body/time_expire",
-        ),
-        (
-            "/time_expire",
-            "\"2026-02-01T08:00:00+08:00\"",
-            "/body/time_expire",
-        ),
-        (
-            "/scene_info",
-            "{\"payer_client_ip\":\"here\"}",
-            "/body/scene_info/payer_client_ip",
-        ),
-    ] {
-        let mut order = merchant.order("params-0001");
-        let (parent, key) = pointer.rsplit_once('/').unwrap();
-        let place = order.pointer_mut(parent).unwrap().as_object_mut().unwrap();
-        match value {
-            "-" => place.remove(key),
-            value => place.insert(key.into(), serde_json::from_str(value).unwrap()),
-        };
-        let answer = merchant.create("native", &order).await;
-        assert_eq!(answer.code(), "400 PARAM_ERROR", "{pointer} {value}");
-        assert_eq!(answer.json()["detail"]["field"], field, "{pointer} {value}");
-        assert_eq!(answer.signed, None);
-    }
-    let mut order = merchant.order("params-0001");
-    order["appid"] = json!("wx0000000000000000");
-    assert_eq!(
-        merchant.create("native", &order).await.code(),
-        "400 APPID_MCHID_NOT_MATCH"
-    );
-    let mut call = Call::post("/v3/pay/transactions/native", &Value::Null);
-    call.body = "{\"appid\":".into();
-    assert_eq!(merchant.send(&call).await.code(), "400 PARAM_ERROR");
-    assert!(merchant.sandbox.ledger().orders.is_empty());
-}
-
-#[tokio::test]
-async fn whoever_does_not_sign_what_is_sent_is_refused() {
-    let merchant = Merchant::start().await;
-    let good = Call::post(
-        "/v3/pay/transactions/native",
-        &merchant.order("signed-0001"),
-    );
-    let body = Call {
-        signed_body: Some(good.body.replace("100", "1")),
-        ..good.clone()
-    };
-    let target = Call {
-        signed_target: Some("/v3/pay/transactions/app".into()),
-        ..good.clone()
-    };
-    let late = Call {
-        timestamp_s: Some(merchant.now() / 1000 - 301),
-        ..good.clone()
-    };
-    let early = Call {
-        timestamp_s: Some(merchant.now() / 1000 + 301),
-        ..good.clone()
-    };
-    let serial = Call {
-        serial_no: Some("ABCD".into()),
-        ..good.clone()
-    };
-    for (bent, message) in [
-        (body, "签名错误"),
-        (target, "签名错误"),
-        (late, "5分钟"),
-        (early, "5分钟"),
-        (serial, "序列号"),
-    ] {
-        let answer = merchant.send(&bent).await;
-        assert_eq!(answer.code(), "401 SIGN_ERROR", "{bent:?}");
-        assert!(
-            answer.json()["message"].as_str().unwrap().contains(message),
-            "{}",
-            answer.text
-        );
-        assert_eq!(answer.signed, None);
-    }
-    let stranger = Call {
-        mchid: "1900000009".into(),
-        ..good.clone()
-    };
-    assert_eq!(merchant.send(&stranger).await.code(), "400 MCH_NOT_EXISTS");
-    let silent = Call {
-        user_agent: "",
-        ..good.clone()
-    };
-    assert_eq!(merchant.send(&silent).await.code(), "400 INVALID_REQUEST");
-    let html = Call {
-        accept: "text/html",
-        ..good.clone()
-    };
-    assert_eq!(merchant.send(&html).await.code(), "400 INVALID_REQUEST");
-    let bare = merchant.client.post(format!(
-        "http://{}{}",
-        merchant.sandbox.addresses().wechatpay,
-        good.target
-    ));
-    let bare = bare
-        .header("user-agent", "x")
-        .header("accept", "*/*")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(bare.status(), 401);
-    assert!(merchant.sandbox.ledger().orders.is_empty());
-    let edge = Call {
-        timestamp_s: Some(merchant.now() / 1000 - 300),
-        ..good
-    };
-    assert_eq!(merchant.send(&edge).await.status, 200);
-}
-
-#[tokio::test]
-async fn the_signed_target_is_the_one_on_the_wire() {
-    let merchant = Merchant::start().await;
-    merchant.native("pipe|0001").await;
-    let sent = format!("/v3/pay/transactions/out-trade-no/pipe%7C0001?mchid={MCH_ID}");
-    let call = Call::get(sent.clone());
-    assert_eq!(
-        merchant.send(&call).await.json()["out_trade_no"],
-        "pipe|0001"
-    );
-    let bent = Call {
-        signed_target: Some(sent.replace("%7C", "|")),
-        ..call
-    };
-    assert_eq!(merchant.send(&bent).await.code(), "401 SIGN_ERROR");
-    let elsewhere = merchant
-        .send(&Call::get("/v3/pay/transactions/nowhere/x"))
-        .await;
-    assert_eq!((elsewhere.status, elsewhere.text.as_str()), (404, ""));
-    let method = merchant
-        .send(&Call::get("/v3/pay/transactions/native"))
-        .await;
-    assert_eq!((method.status, method.text.as_str()), (405, ""));
 }
 
 #[tokio::test]
