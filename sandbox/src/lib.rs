@@ -1,1 +1,4 @@
 //! Being built.
+mod formats;
+mod alipay;
+mod unionpay;

@@ -1,0 +1,4 @@
+//! x
+mod codes;
+mod message;
+mod sign;
