@@ -4,10 +4,9 @@
 //! an error found before the application is known carries no `sign`; `alipay_cert_sn` stands between
 //! node and sign when the request came in certificate mode. Must not know: orders, HTTP.
 
-use aws_lc_rs::signature::RsaKeyPair;
 use serde_json::Value;
 
-use crate::formats::rsa;
+use crate::keys::RsaKey;
 
 /// The fields of an answer node, in the order in which they are written.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,15 +104,15 @@ pub(crate) fn unsigned(method: &str, node: &Node) -> String {
 }
 
 /// The whole body of a signed answer; `cert_sn` in certificate mode only.
-pub(crate) fn signed(method: &str, node: &Node, key: &RsaKeyPair, cert_sn: Option<&str>) -> String {
+pub(crate) fn signed(method: &str, node: &Node, key: &RsaKey, cert_sn: Option<&str>) -> String {
     let text = node.text();
-    let sign = rsa::sign(key, text.as_bytes());
+    let sign = key.sign_base64(text.as_bytes());
     with_sign(method, &text, &sign, cert_sn)
 }
 
 /// A signed answer whose signature belongs to another text: what a client must refuse.
-pub(crate) fn badly_signed(method: &str, node: &Node, key: &RsaKeyPair, cert_sn: Option<&str>) -> String {
-    let sign = rsa::sign(key, b"another text");
+pub(crate) fn badly_signed(method: &str, node: &Node, key: &RsaKey, cert_sn: Option<&str>) -> String {
+    let sign = key.sign_base64(b"another text");
     with_sign(method, &node.text(), &sign, cert_sn)
 }
 
@@ -135,11 +134,11 @@ fn node_name(method: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::rsa::tests::fresh;
 
     #[test]
     fn the_signed_text_is_the_node_as_sent_with_slashes_escaped() {
-        let (key, public) = fresh();
+        let key = RsaKey::generate().unwrap();
+        let public = key.public();
         let node = Node::success()
             .with("out_trade_no", "T1")
             .with("qr_code", "https://qr.alipay.com/bax1")
@@ -151,7 +150,7 @@ mod tests {
             .unwrap()
             .strip_suffix("\"}")
             .unwrap();
-        assert!(rsa::holds(&public, text.as_bytes(), sign));
+        assert!(public.verifies_base64(text.as_bytes(), sign));
         let parsed: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(
             parsed["alipay_trade_precreate_response"]["qr_code"],
@@ -161,7 +160,7 @@ mod tests {
 
     #[test]
     fn certificate_mode_puts_the_serial_number_before_the_sign() {
-        let (key, _) = fresh();
+        let key = RsaKey::generate().unwrap();
         let body = signed("alipay.trade.query", &Node::success(), &key, Some("ab12"));
         assert!(body.contains("},\"alipay_cert_sn\":\"ab12\",\"sign\":\""), "{body}");
     }
@@ -184,10 +183,11 @@ mod tests {
 
     #[test]
     fn a_bad_signature_does_not_hold() {
-        let (key, public) = fresh();
+        let key = RsaKey::generate().unwrap();
+        let public = key.public();
         let body = badly_signed("alipay.trade.query", &Node::success(), &key, None);
         let parsed: Value = serde_json::from_str(&body).unwrap();
         let sign = parsed["sign"].as_str().unwrap();
-        assert!(!rsa::holds(&public, Node::success().text().as_bytes(), sign));
+        assert!(!public.verifies_base64(Node::success().text().as_bytes(), sign));
     }
 }

@@ -90,7 +90,8 @@ impl Life {
         }
     }
 
-    fn read(text: &str) -> Option<Self> {
+    /// Reads `90m`, `3h`, `15d` or `1c`.
+    pub(crate) fn read(text: &str) -> Option<Self> {
         if text == "1c" {
             return Some(Self::ToEndOfDay);
         }

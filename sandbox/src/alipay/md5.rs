@@ -63,7 +63,7 @@ const CONSTANTS: [u32; 64] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::rsa::hex;
+    use crate::formats::hash::hex;
 
     #[test]
     fn the_vectors_of_the_rfc_hold() {

@@ -4,23 +4,13 @@
 //! Invariants: the signature covers the union of query and body; an error found before the
 //! application is known is unsigned (protocol notes 2 to 4). Must not know: orders, HTTP.
 
-use aws_lc_rs::signature::RsaKeyPair;
 use serde_json::{Map, Value};
 
 use super::{answer::Refusal, sign};
-use crate::formats::{beijing, form::Fields, page, rsa};
-
-/// The keys of one application, both sides.
-pub(crate) struct Keys {
-    /// The application's public key, DER.
-    pub(crate) app_public_key: Vec<u8>,
-    /// Alipay's own signing key.
-    pub(crate) alipay_key: RsaKeyPair,
-    /// Serial numbers of certificate mode.
-    pub(crate) app_cert_sn: String,
-    pub(crate) alipay_cert_sn: String,
-    pub(crate) root_cert_sn: String,
-}
+use crate::{
+    formats::{beijing, form::Fields, page},
+    keys::AlipayKeys,
+};
 
 /// The operations this gateway offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +86,7 @@ pub(crate) fn field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
 }
 
 /// Checks a call; `keys` are those of the application named in it, `None` when there is none.
-pub(crate) fn check(fields: &Fields, keys: Option<&Keys>) -> Result<Call, Rejected> {
+pub(crate) fn check(fields: &Fields, keys: Option<&AlipayKeys>) -> Result<Call, Rejected> {
     let app_id = need(fields, "app_id", "isv.missing-app-id").map_err(unsigned)?;
     let Some(keys) = keys else {
         return Err(unsigned(Refusal::invalid("isv.invalid-app-id", "无效的AppID参数")));
@@ -148,10 +138,10 @@ fn check_forms(fields: &Fields) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_signature(fields: &Fields, keys: &Keys) -> Result<(), Refusal> {
+fn check_signature(fields: &Fields, keys: &AlipayKeys) -> Result<(), Refusal> {
     let text = sign::request_text(fields);
     let sign = field(fields, "sign").unwrap_or_default();
-    if rsa::holds(&keys.app_public_key, text.as_bytes(), sign) {
+    if keys.app.verifies_base64(text.as_bytes(), sign) {
         return Ok(());
     }
     let shown = page::escape(&text);
@@ -162,11 +152,16 @@ fn check_signature(fields: &Fields, keys: &Keys) -> Result<(), Refusal> {
 }
 
 /// Whether the call is in certificate mode; both serial numbers must then be the right ones.
-fn check_certificates(fields: &Fields, keys: &Keys) -> Result<bool, Refusal> {
+fn check_certificates(fields: &Fields, keys: &AlipayKeys) -> Result<bool, Refusal> {
     match (field(fields, "app_cert_sn"), field(fields, "alipay_root_cert_sn")) {
         (None, None) => Ok(false),
         (None, Some(_)) => Err(Refusal::missing("isv.missing-app-cert-sn", "缺少应用公钥证书SN")),
-        (Some(app), root) if app == keys.app_cert_sn && root == Some(&keys.root_cert_sn) => Ok(true),
+        (Some(app), root)
+            if sign::cert_sn(&keys.app_cert_pem).as_deref() == Some(app)
+                && root == Some(&sign::root_cert_sn(&keys.root_cert_pem)) =>
+        {
+            Ok(true)
+        }
         (Some(_), _) => Err(Refusal::invalid(
             "isv.invalid-parameter",
             "参数无效: app_cert_sn, alipay_root_cert_sn",
@@ -197,23 +192,31 @@ fn unsigned(refusal: Refusal) -> Rejected {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::rsa::tests::fresh;
+    use crate::keys::RsaKey;
 
-    fn keys() -> (Keys, RsaKeyPair) {
-        let (app, app_public_key) = fresh();
-        let (alipay_key, _) = fresh();
-        let keys = Keys {
-            app_public_key,
-            alipay_key,
-            app_cert_sn: "aa".to_owned(),
-            alipay_cert_sn: "bb".to_owned(),
-            root_cert_sn: "cc_dd".to_owned(),
+    /// Keys for a test, and the application's private half.
+    fn keys() -> (AlipayKeys, RsaKey) {
+        let app = RsaKey::generate().unwrap();
+        let vectors: Vec<Value> = serde_json::from_str(include_str!("../../fixtures/alipay.json")).unwrap();
+        let pem = |sn: &str| {
+            let vector = vectors.iter().find(|vector| vector["sn"] == sn).unwrap();
+            vector["pem"].as_str().unwrap().to_owned()
+        };
+        let keys = AlipayKeys {
+            app: app.public(),
+            alipay: RsaKey::generate().unwrap(),
+            app_cert_pem: pem(APP_SN),
+            alipay_cert_pem: pem("7513daaaa48aa3ba2e4018d84402479c"),
+            root_cert_pem: pem(ROOT_SN),
         };
         (keys, app)
     }
 
+    const APP_SN: &str = "866efef280dec9137a87d047ac446315";
+    const ROOT_SN: &str = "687b59193f3f462dd5336e5abf83c5d8_02941eef3187dddf3d3b83462e1dfcf6";
+
     /// A good query, with `changes` put in before it is signed; an empty change removes the field.
-    fn request(app: &RsaKeyPair, changes: &[(&str, &str)]) -> Fields {
+    fn request(app: &RsaKey, changes: &[(&str, &str)]) -> Fields {
         let mut fields: Fields = [
             ("app_id", "2021000000000001"),
             ("method", "alipay.trade.query"),
@@ -229,7 +232,7 @@ mod tests {
             fields.retain(|(key, _)| key != name);
             fields.push(((*name).to_owned(), (*value).to_owned()));
         }
-        let sign = rsa::sign(app, sign::request_text(&fields).as_bytes());
+        let sign = app.sign_base64(sign::request_text(&fields).as_bytes());
         fields.push(("sign".to_owned(), sign));
         fields
     }
@@ -240,7 +243,7 @@ mod tests {
         let call = check(&request(&app, &[("alipay_sdk", "any-1")]), Some(&keys)).unwrap();
         assert_eq!((call.method, call.certificate_mode), (Method::Query, false));
         assert_eq!(call.biz["out_trade_no"], "T1");
-        let certificates = [("app_cert_sn", "aa"), ("alipay_root_cert_sn", "cc_dd")];
+        let certificates = [("app_cert_sn", APP_SN), ("alipay_root_cert_sn", ROOT_SN)];
         assert!(check(&request(&app, &certificates), Some(&keys)).unwrap().certificate_mode);
     }
 
@@ -256,8 +259,8 @@ mod tests {
             (&[("sign_type", "RSA")], "isv.invalid-signature-type", true),
             (&[("charset", "gbk")], "isv.invalid-charset", true),
             (&[("timestamp", "20260131080910")], "isv.invalid-timestamp", true),
-            (&[("app_cert_sn", "zz"), ("alipay_root_cert_sn", "cc_dd")], "isv.invalid-parameter", true),
-            (&[("alipay_root_cert_sn", "cc_dd")], "isv.missing-app-cert-sn", true),
+            (&[("app_cert_sn", "zz"), ("alipay_root_cert_sn", ROOT_SN)], "isv.invalid-parameter", true),
+            (&[("alipay_root_cert_sn", ROOT_SN)], "isv.missing-app-cert-sn", true),
             (&[("biz_content", "{")], "isv.illegal-json", true),
             (&[("biz_content", "[]")], "isv.illegal-json", true),
         ];

@@ -4,11 +4,13 @@
 //! Invariant: the text is raw, never url-encoded, and drops empty values (protocol notes 3 to 6).
 //! Must not know: orders, methods, HTTP.
 
-use aws_lc_rs::signature::RsaKeyPair;
 use x509_parser::{certificate::X509Certificate, pem::Pem, x509::X509Name};
 
 use super::md5;
-use crate::formats::{form::Fields, rsa};
+use crate::{
+    formats::{form::Fields, hash::hex},
+    keys::RsaKey,
+};
 
 /// The text under the signature of a request: everything but `sign` and what is blank.
 pub(crate) fn request_text(fields: &Fields) -> String {
@@ -21,8 +23,8 @@ pub(crate) fn notify_text(fields: &Fields) -> String {
 }
 
 /// Adds `sign_type` and `sign` to the fields of a notify or a return address.
-pub(crate) fn sign_notify(mut fields: Fields, key: &RsaKeyPair) -> Fields {
-    let sign = rsa::sign(key, notify_text(&fields).as_bytes());
+pub(crate) fn sign_notify(mut fields: Fields, key: &RsaKey) -> Fields {
+    let sign = key.sign_base64(notify_text(&fields).as_bytes());
     fields.push(("sign_type".to_owned(), "RSA2".to_owned()));
     fields.push(("sign".to_owned(), sign));
     fields
@@ -61,7 +63,7 @@ fn sorted(fields: &Fields, left_out: &[&str]) -> String {
 
 fn sn_of(certificate: &X509Certificate<'_>) -> Option<String> {
     let text = format!("{}{}", issuer_text(certificate.issuer())?, certificate.serial);
-    Some(rsa::hex(&md5::digest(text.as_bytes())))
+    Some(hex(&md5::digest(text.as_bytes())))
 }
 
 /// `CN=..,OU=..,O=..,C=..`: the parts in reverse order of the encoding.
@@ -87,6 +89,7 @@ fn issuer_text(name: &X509Name<'_>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::hash::tests::holds;
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     use serde_json::Value;
 
@@ -115,8 +118,8 @@ mod tests {
         for vector in vectors("notify") {
             let fields = fields(&vector);
             let text = notify_text(&fields);
-            assert!(rsa::holds(&public_key(&vector), text.as_bytes(), sign_of(&fields)));
-            assert!(!rsa::holds(&public_key(&vector), request_text(&fields).as_bytes(), sign_of(&fields)));
+            assert!(holds(&public_key(&vector), text.as_bytes(), sign_of(&fields)));
+            assert!(!holds(&public_key(&vector), request_text(&fields).as_bytes(), sign_of(&fields)));
         }
     }
 
@@ -125,7 +128,7 @@ mod tests {
         for vector in vectors("request") {
             let fields = fields(&vector);
             let text = request_text(&fields);
-            assert!(rsa::holds(&public_key(&vector), text.as_bytes(), sign_of(&fields)));
+            assert!(holds(&public_key(&vector), text.as_bytes(), sign_of(&fields)));
         }
     }
 
@@ -133,7 +136,7 @@ mod tests {
     fn real_answer_nodes_hold_as_they_were_sent() {
         for vector in vectors("content") {
             let text = vector["content"].as_str().unwrap();
-            assert!(rsa::holds(&public_key(&vector), text.as_bytes(), vector["sign"].as_str().unwrap()));
+            assert!(holds(&public_key(&vector), text.as_bytes(), vector["sign"].as_str().unwrap()));
         }
     }
 

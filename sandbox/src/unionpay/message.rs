@@ -5,26 +5,20 @@
 //! field, a foreign certificate number or a changed byte is refused (protocol notes 2 to 4).
 //! Must not know: orders, ledgers, HTTP.
 
-use aws_lc_rs::signature::RsaKeyPair;
-
 use super::{
     codes::{self, Code},
     sign::{self, Fields, SignMethod},
 };
-use crate::formats::form;
+use crate::{
+    formats::form,
+    keys::{RsaKey, UnionpayKeys, UnionpayPlatform},
+};
 
-/// The keys of one merchant account and of UnionPay itself.
-pub(crate) struct Keys {
-    /// Serial number of the merchant's signing certificate, decimal.
-    pub(crate) cert_id: String,
-    /// The merchant's public key, DER.
-    pub(crate) merchant_public_key: Vec<u8>,
-    /// The shared key of method 11.
-    pub(crate) secure_key: String,
-    /// UnionPay's own signing key.
-    pub(crate) leaf_key: RsaKeyPair,
-    /// UnionPay's certificate as it stands in `signPubKeyCert`: PEM with CRLF.
-    pub(crate) leaf_cert: String,
+/// The keys that a message needs: the merchant's registry entry and UnionPay's own.
+#[derive(Clone, Copy)]
+pub(crate) struct Keys<'a> {
+    pub(crate) merchant: &'a UnionpayKeys,
+    pub(crate) platform: &'a UnionpayPlatform,
 }
 
 /// Reads a form body into fields; refuses what is not a form, a repeated and an empty field.
@@ -39,15 +33,15 @@ pub(crate) fn read(body: &str) -> Result<Fields, Code> {
 }
 
 /// Checks version, encoding, method, certificate number and signature of a request.
-pub(crate) fn check(fields: &Fields, keys: &Keys) -> Result<SignMethod, Code> {
+pub(crate) fn check(fields: &Fields, keys: Keys<'_>) -> Result<SignMethod, Code> {
     if need(fields, "version")? != "5.1.0" || !need(fields, "encoding")?.eq_ignore_ascii_case("utf-8") {
         return Err(codes::BAD_FORMAT);
     }
     let method = SignMethod::read(need(fields, "signMethod")?).ok_or(codes::BAD_FORMAT)?;
     let signature = need(fields, "signature")?;
     let holds = match method {
-        SignMethod::Rsa => need(fields, "certId")? == keys.cert_id && sign::holds_rsa(fields, &keys.merchant_public_key),
-        SignMethod::Keyed => sign::sign_keyed(fields, &keys.secure_key) == signature,
+        SignMethod::Rsa => need(fields, "certId")? == keys.merchant.cert_id && sign::holds_rsa(fields, &keys.merchant.merchant),
+        SignMethod::Keyed => sign::sign_keyed(fields, &keys.merchant.secure_key) == signature,
     };
     if !holds {
         return Err(codes::BAD_SIGNATURE);
@@ -89,19 +83,24 @@ pub(crate) fn amount(fields: &Fields) -> Result<i64, Code> {
 }
 
 /// Completes a message of UnionPay's own with certificate and signature.
-pub(crate) fn seal(mut fields: Fields, method: SignMethod, keys: &Keys) -> Fields {
-    let (number, signature) = match method {
+pub(crate) fn seal(fields: Fields, method: SignMethod, keys: Keys<'_>) -> Fields {
+    seal_with(fields, method, keys, &keys.platform.leaf)
+}
+
+/// The same with another private key: what a merchant must refuse when it is not UnionPay's.
+pub(crate) fn seal_with(mut fields: Fields, method: SignMethod, keys: Keys<'_>, leaf: &RsaKey) -> Fields {
+    let signature = match method {
         SignMethod::Rsa => {
+            let lines: Vec<&str> = keys.platform.leaf_cert_pem.lines().collect();
             fields.insert("signMethod".to_owned(), "01".to_owned());
-            fields.insert("signPubKeyCert".to_owned(), keys.leaf_cert.clone());
-            ("01", sign::sign_rsa(&fields, &keys.leaf_key))
+            fields.insert("signPubKeyCert".to_owned(), lines.join("\r\n"));
+            sign::sign_rsa(&fields, leaf)
         }
         SignMethod::Keyed => {
             fields.insert("signMethod".to_owned(), "11".to_owned());
-            ("11", sign::sign_keyed(&fields, &keys.secure_key))
+            sign::sign_keyed(&fields, &keys.merchant.secure_key)
         }
     };
-    assert!(fields.get("signMethod").is_some_and(|set| set == number), "the method is signed too");
     fields.insert("signature".to_owned(), signature);
     fields
 }
@@ -124,22 +123,29 @@ pub(crate) fn echo(asked: &Fields, names: &[&str], code: Code) -> Fields {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use crate::formats::rsa::tests::fresh;
 
-    /// Keys for a test, and the merchant's private half.
-    fn keys() -> (Keys, RsaKeyPair) {
-        let (merchant, merchant_public_key) = fresh();
-        let (leaf_key, _) = fresh();
-        let keys = Keys {
-            cert_id: "68759663125".to_owned(),
-            merchant_public_key,
-            secure_key: "secret".to_owned(),
-            leaf_key,
-            leaf_cert: "-----BEGIN CERTIFICATE-----\r\nMII=\r\n-----END CERTIFICATE-----".to_owned(),
-        };
-        (keys, merchant)
+    struct Held(UnionpayKeys, UnionpayPlatform, RsaKey);
+
+    impl Held {
+        fn new() -> Self {
+            let merchant = RsaKey::generate().unwrap();
+            let keys = UnionpayKeys {
+                merchant: merchant.public(),
+                cert_id: "68759663125".to_owned(),
+                secure_key: "secret".to_owned(),
+            };
+            let platform = UnionpayPlatform {
+                leaf: RsaKey::generate().unwrap(),
+                leaf_cert_pem: "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n".to_owned(),
+            };
+            Self(keys, platform, merchant)
+        }
+
+        fn keys(&self) -> Keys<'_> {
+            Keys { merchant: &self.0, platform: &self.1 }
+        }
     }
 
     fn request(method: &str) -> Fields {
@@ -154,38 +160,41 @@ pub(crate) mod tests {
 
     #[test]
     fn a_signed_request_passes_and_a_changed_one_is_refused() {
-        let (keys, merchant) = keys();
+        let held = Held::new();
+        let (keys, merchant) = (held.keys(), &held.2);
         let mut fields = request("01");
-        set(&mut fields, "certId", &keys.cert_id);
-        let signature = sign::sign_rsa(&fields, &merchant);
+        set(&mut fields, "certId", &keys.merchant.cert_id);
+        let signature = sign::sign_rsa(&fields, merchant);
         set(&mut fields, "signature", &signature);
-        assert_eq!(check(&fields, &keys), Ok(SignMethod::Rsa));
+        assert_eq!(check(&fields, keys), Ok(SignMethod::Rsa));
         set(&mut fields, "txnAmt", "1");
-        assert_eq!(check(&fields, &keys), Err(codes::BAD_SIGNATURE));
+        assert_eq!(check(&fields, keys), Err(codes::BAD_SIGNATURE));
     }
 
     #[test]
     fn a_foreign_certificate_number_is_refused_though_the_signature_holds() {
-        let (keys, merchant) = keys();
+        let held = Held::new();
+        let (keys, merchant) = (held.keys(), &held.2);
         let mut fields = request("01");
         set(&mut fields, "certId", "1");
-        let signature = sign::sign_rsa(&fields, &merchant);
+        let signature = sign::sign_rsa(&fields, merchant);
         set(&mut fields, "signature", &signature);
-        assert_eq!(check(&fields, &keys), Err(codes::BAD_SIGNATURE));
+        assert_eq!(check(&fields, keys), Err(codes::BAD_SIGNATURE));
         fields.remove("certId");
-        assert_eq!(check(&fields, &keys), Err(codes::MISSING));
+        assert_eq!(check(&fields, keys), Err(codes::MISSING));
     }
 
     #[test]
     fn the_keyed_method_needs_no_certificate() {
-        let (keys, _) = keys();
+        let held = Held::new();
+        let keys = held.keys();
         let mut fields = request("11");
         let signature = sign::sign_keyed(&fields, "secret");
         set(&mut fields, "signature", &signature);
-        assert_eq!(check(&fields, &keys), Ok(SignMethod::Keyed));
+        assert_eq!(check(&fields, keys), Ok(SignMethod::Keyed));
         let signature = sign::sign_keyed(&fields, "other");
         set(&mut fields, "signature", &signature);
-        assert_eq!(check(&fields, &keys), Err(codes::BAD_SIGNATURE));
+        assert_eq!(check(&fields, keys), Err(codes::BAD_SIGNATURE));
     }
 
     #[test]
@@ -197,13 +206,14 @@ pub(crate) mod tests {
 
     #[test]
     fn an_answer_is_not_urlencoded_and_carries_the_certificate() {
-        let (keys, _) = keys();
-        let sealed = seal(echo(&request("01"), &["merId", "txnAmt", "absent"], codes::SUCCESS), SignMethod::Rsa, &keys);
+        let held = Held::new();
+        let keys = held.keys();
+        let sealed = seal(echo(&request("01"), &["merId", "txnAmt", "absent"], codes::SUCCESS), SignMethod::Rsa, keys);
         let body = body(&sealed);
         assert!(body.contains("merId=777290058110001&respCode=00&respMsg=成功[0000000]"), "{body}");
         assert!(body.contains("signPubKeyCert=-----BEGIN CERTIFICATE-----\r\n"), "{body}");
         assert!(!body.contains('%'));
-        let keyed = seal(echo(&request("11"), &["merId"], codes::SUCCESS), SignMethod::Keyed, &keys);
+        let keyed = seal(echo(&request("11"), &["merId"], codes::SUCCESS), SignMethod::Keyed, keys);
         assert_eq!(keyed["signature"], sign::sign_keyed(&keyed, "secret"));
         assert!(!keyed.contains_key("signPubKeyCert"));
     }
