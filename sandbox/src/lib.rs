@@ -13,6 +13,8 @@ mod control;
 mod dice;
 mod faults;
 mod formats;
+#[cfg(test)]
+mod inbox;
 mod keys;
 mod ledger;
 mod options;

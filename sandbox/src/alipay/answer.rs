@@ -66,7 +66,11 @@ impl Refusal {
 
     /// 40005: too many calls; nothing was executed.
     pub(crate) fn congested() -> Self {
-        Self::of(("40005", "Call Limited"), "isv.app-call-limited", "应用调用次数超限")
+        Self::of(
+            ("40005", "Call Limited"),
+            "isv.app-call-limited",
+            "应用调用次数超限",
+        )
     }
 
     /// 20000: nobody knows whether something was executed.
@@ -88,7 +92,11 @@ impl Refusal {
         ])
     }
 
-    fn of((code, msg): (&'static str, &'static str), sub_code: &'static str, sub_msg: &str) -> Self {
+    fn of(
+        (code, msg): (&'static str, &'static str),
+        sub_code: &'static str,
+        sub_msg: &str,
+    ) -> Self {
         Self {
             code,
             msg,
@@ -111,7 +119,12 @@ pub(crate) fn signed(method: &str, node: &Node, key: &RsaKey, cert_sn: Option<&s
 }
 
 /// A signed answer whose signature belongs to another text: what a client must refuse.
-pub(crate) fn badly_signed(method: &str, node: &Node, key: &RsaKey, cert_sn: Option<&str>) -> String {
+pub(crate) fn badly_signed(
+    method: &str,
+    node: &Node,
+    key: &RsaKey,
+    cert_sn: Option<&str>,
+) -> String {
     let sign = key.sign_base64(b"another text");
     with_sign(method, &node.text(), &sign, cert_sn)
 }
@@ -120,11 +133,16 @@ fn with_sign(method: &str, text: &str, sign: &str, cert_sn: Option<&str>) -> Str
     let certificate = cert_sn
         .map(|sn| format!(",\"alipay_cert_sn\":\"{sn}\""))
         .unwrap_or_default();
-    format!("{{\"{}\":{text}{certificate},\"sign\":\"{sign}\"}}", node_name(method))
+    format!(
+        "{{\"{}\":{text}{certificate},\"sign\":\"{sign}\"}}",
+        node_name(method)
+    )
 }
 
 fn node_name(method: &str) -> String {
-    let plain = method.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_');
+    let plain = method
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_');
     if method.is_empty() || !plain {
         return "error_response".to_owned();
     }
@@ -146,7 +164,9 @@ mod tests {
         let body = signed("alipay.trade.precreate", &node, &key, None);
         let text = r#"{"code":"10000","msg":"Success","out_trade_no":"T1","qr_code":"https:\/\/qr.alipay.com\/bax1"}"#;
         let sign = body
-            .strip_prefix(&format!("{{\"alipay_trade_precreate_response\":{text},\"sign\":\""))
+            .strip_prefix(&format!(
+                "{{\"alipay_trade_precreate_response\":{text},\"sign\":\""
+            ))
             .unwrap()
             .strip_suffix("\"}")
             .unwrap();
@@ -162,7 +182,10 @@ mod tests {
     fn certificate_mode_puts_the_serial_number_before_the_sign() {
         let key = RsaKey::generate().unwrap();
         let body = signed("alipay.trade.query", &Node::success(), &key, Some("ab12"));
-        assert!(body.contains("},\"alipay_cert_sn\":\"ab12\",\"sign\":\""), "{body}");
+        assert!(
+            body.contains("},\"alipay_cert_sn\":\"ab12\",\"sign\":\""),
+            "{body}"
+        );
     }
 
     #[test]

@@ -39,7 +39,11 @@ pub(crate) fn fully_refunded(book: &Book, order: &Order) -> bool {
 /// Fen that went back for good.
 pub(crate) fn returned(book: &Book, key: &OrderKey) -> i64 {
     let ended = |state| state == crate::ledger::RefundState::Success;
-    book.refunds_of(key).iter().filter(|refund| ended(refund.state)).map(|refund| refund.amount).sum()
+    book.refunds_of(key)
+        .iter()
+        .filter(|refund| ended(refund.state))
+        .map(|refund| refund.amount)
+        .sum()
 }
 
 /// The trade a call names: `trade_no` wins over `out_trade_no`; a mere code is not a trade.
@@ -67,7 +71,10 @@ pub(crate) fn key(app_id: &str, order_no: &str) -> OrderKey {
 
 /// `alipay.trade.query`.
 pub(crate) fn query(book: &Book, call: &Call, now: i64) -> Result<Node, Refusal> {
-    let biz = Biz::of(&call.biz, &["out_trade_no", "trade_no", "query_options", "org_pid"])?;
+    let biz = Biz::of(
+        &call.biz,
+        &["out_trade_no", "trade_no", "query_options", "org_pid"],
+    )?;
     let order = find(book, call, &biz)?;
     let node = Node::success()
         .with("buyer_logon_id", BUYER_LOGON)
@@ -75,7 +82,10 @@ pub(crate) fn query(book: &Book, call: &Call, now: i64) -> Result<Node, Refusal>
     let node = match &order.payment {
         None => money(node, 0).with("total_amount", yuan(order.amount)),
         Some(payment) => money(node, payment.amount)
-            .with("fund_bill_list", json!([{ "amount": yuan(payment.amount), "fund_channel": "ALIPAYACCOUNT" }]))
+            .with(
+                "fund_bill_list",
+                json!([{ "amount": yuan(payment.amount), "fund_channel": "ALIPAYACCOUNT" }]),
+            )
             .with("send_pay_date", beijing::dashed(payment.paid_at))
             .with("total_amount", yuan(payment.amount)),
     };
@@ -85,19 +95,35 @@ pub(crate) fn query(book: &Book, call: &Call, now: i64) -> Result<Node, Refusal>
         .with("trade_status", status(book, order, now)))
 }
 
-/// `alipay.trade.close`: an unpaid trade only.
-pub(crate) fn close(book: &mut Book, call: &Call, now: i64) -> Result<Node, Refusal> {
+/// `alipay.trade.close`: an unpaid trade only. Names the order when its merchant is told: wap and app alone.
+pub(crate) fn close(
+    book: &mut Book,
+    call: &Call,
+    now: i64,
+) -> Result<(Option<OrderKey>, Node), Refusal> {
     let biz = Biz::of(&call.biz, &["out_trade_no", "trade_no", "operator_id"])?;
     let order = find(book, call, &biz)?.clone();
     match status(book, &order, now) {
         "WAIT_BUYER_PAY" => {}
-        "TRADE_SUCCESS" => return Err(Refusal::business("ACQ.TRADE_STATUS_ERROR", "交易状态不合法")),
-        _ => return Err(Refusal::business("ACQ.REASON_TRADE_STATUS_INVALID", "交易状态异常")),
+        "TRADE_SUCCESS" => {
+            return Err(Refusal::business(
+                "ACQ.TRADE_STATUS_ERROR",
+                "交易状态不合法",
+            ));
+        }
+        _ => {
+            return Err(Refusal::business(
+                "ACQ.REASON_TRADE_STATUS_INVALID",
+                "交易状态异常",
+            ));
+        }
     }
     assert!(book.close(&order.key, now), "an unpaid order closes");
-    Ok(Node::success()
+    let told = matches!(order.product.as_str(), "wap" | "app");
+    let node = Node::success()
         .with("out_trade_no", order.key.order_no.as_str())
-        .with("trade_no", order.field("trade_no")))
+        .with("trade_no", order.field("trade_no"));
+    Ok((told.then_some(order.key), node))
 }
 
 /// What `alipay.trade.cancel` did.

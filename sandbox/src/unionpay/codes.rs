@@ -27,6 +27,8 @@ macro_rules! codes {
 codes! {
     /// Success; on a money request it means accepted, never done.
     SUCCESS = "00" "成功" "0000000";
+    /// It failed in UnionPay itself.
+    FAILED = "01" "交易失败，详情请咨询95516" "1000001";
     /// The state is not clear: ask.
     UNCLEAR = "04" "交易状态未明，请查询对账结果" "1000004";
     /// Accepted and still being worked on.
@@ -47,6 +49,10 @@ codes! {
     MERCHANT_STATE = "31" "商户状态不正确" "7000031";
     /// The operation is not open to the merchant.
     NO_PERMISSION = "32" "无此交易权限" "7000032";
+    /// Risk control declines.
+    RISK = "38" "未通过安全验证" "1000038";
+    /// The transaction was not passed.
+    NOT_PASSED = "30" "交易未通过，请尝试使用其他银联卡支付或联系95516" "1000030";
     /// There is no such order.
     NOT_FOUND = "34" "查无此交易" "2600000";
     /// The original is in the wrong state.
@@ -61,8 +67,6 @@ codes! {
     PAID_TOO_LATE = "42" "扣款成功但交易超过规定支付时间" "2040042";
     /// Refunded before, all of it.
     ALREADY_REFUNDED = "45" "原交易已被成功退货或已被成功撤销" "2040045";
-    /// The issuer declined.
-    DECLINED = "60" "交易失败，详情请咨询您的发卡行" "1000060";
 }
 
 #[cfg(test)]

@@ -34,13 +34,18 @@ pub(crate) fn read(body: &str) -> Result<Fields, Code> {
 
 /// Checks version, encoding, method, certificate number and signature of a request.
 pub(crate) fn check(fields: &Fields, keys: Keys<'_>) -> Result<SignMethod, Code> {
-    if need(fields, "version")? != "5.1.0" || !need(fields, "encoding")?.eq_ignore_ascii_case("utf-8") {
+    if need(fields, "version")? != "5.1.0"
+        || !need(fields, "encoding")?.eq_ignore_ascii_case("utf-8")
+    {
         return Err(codes::BAD_FORMAT);
     }
     let method = SignMethod::read(need(fields, "signMethod")?).ok_or(codes::BAD_FORMAT)?;
     let signature = need(fields, "signature")?;
     let holds = match method {
-        SignMethod::Rsa => need(fields, "certId")? == keys.merchant.cert_id && sign::holds_rsa(fields, &keys.merchant.merchant),
+        SignMethod::Rsa => {
+            need(fields, "certId")? == keys.merchant.cert_id
+                && sign::holds_rsa(fields, &keys.merchant.merchant)
+        }
         SignMethod::Keyed => sign::sign_keyed(fields, &keys.merchant.secure_key) == signature,
     };
     if !holds {
@@ -75,7 +80,9 @@ pub(crate) fn order_id(fields: &Fields) -> Result<&str, Code> {
 /// `txnAmt`: 1 to 12 digits of fen, above zero.
 pub(crate) fn amount(fields: &Fields) -> Result<i64, Code> {
     let text = need(fields, "txnAmt")?;
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() <= 12 && !text.starts_with('0');
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit())
+        && text.len() <= 12
+        && !text.starts_with('0');
     match text.parse() {
         Ok(amount) if plain && amount > 0 => Ok(amount),
         Ok(_) | Err(_) => Err(codes::BAD_FORMAT),
@@ -88,26 +95,39 @@ pub(crate) fn seal(fields: Fields, method: SignMethod, keys: Keys<'_>) -> Fields
 }
 
 /// The same with another private key: what a merchant must refuse when it is not UnionPay's.
-pub(crate) fn seal_with(mut fields: Fields, method: SignMethod, keys: Keys<'_>, leaf: &RsaKey) -> Fields {
-    let signature = match method {
-        SignMethod::Rsa => {
-            let lines: Vec<&str> = keys.platform.leaf_cert_pem.lines().collect();
-            fields.insert("signMethod".to_owned(), "01".to_owned());
-            fields.insert("signPubKeyCert".to_owned(), lines.join("\r\n"));
-            sign::sign_rsa(&fields, leaf)
-        }
+pub(crate) fn seal_with(
+    mut fields: Fields,
+    method: SignMethod,
+    keys: Keys<'_>,
+    leaf: &RsaKey,
+) -> Fields {
+    match method {
+        SignMethod::Rsa => seal_rsa(fields, keys.platform, leaf),
         SignMethod::Keyed => {
             fields.insert("signMethod".to_owned(), "11".to_owned());
-            sign::sign_keyed(&fields, &keys.merchant.secure_key)
+            let signature = sign::sign_keyed(&fields, &keys.merchant.secure_key);
+            fields.insert("signature".to_owned(), signature);
+            fields
         }
-    };
+    }
+}
+
+/// Method 01 whoever the merchant is: UnionPay's certificate with CRLF, then the signature.
+pub(crate) fn seal_rsa(mut fields: Fields, platform: &UnionpayPlatform, leaf: &RsaKey) -> Fields {
+    let lines: Vec<&str> = platform.leaf_cert_pem.lines().collect();
+    fields.insert("signMethod".to_owned(), "01".to_owned());
+    fields.insert("signPubKeyCert".to_owned(), lines.join("\r\n"));
+    let signature = sign::sign_rsa(&fields, leaf);
     fields.insert("signature".to_owned(), signature);
     fields
 }
 
 /// The body of a synchronous answer: `k=v&k=v`, not url-encoded.
 pub(crate) fn body(fields: &Fields) -> String {
-    let parts: Vec<String> = fields.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let parts: Vec<String> = fields
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     parts.join("&")
 }
 
@@ -138,20 +158,30 @@ mod tests {
             };
             let platform = UnionpayPlatform {
                 leaf: RsaKey::generate().unwrap(),
-                leaf_cert_pem: "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n".to_owned(),
+                leaf_cert_pem: "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n"
+                    .to_owned(),
             };
             Self(keys, platform, merchant)
         }
 
         fn keys(&self) -> Keys<'_> {
-            Keys { merchant: &self.0, platform: &self.1 }
+            Keys {
+                merchant: &self.0,
+                platform: &self.1,
+            }
         }
     }
 
     fn request(method: &str) -> Fields {
-        [("version", "5.1.0"), ("encoding", "UTF-8"), ("signMethod", method), ("merId", "777290058110001"), ("txnAmt", "1000")]
-            .map(|(k, v)| (k.to_owned(), v.to_owned()))
-            .into()
+        [
+            ("version", "5.1.0"),
+            ("encoding", "UTF-8"),
+            ("signMethod", method),
+            ("merId", "777290058110001"),
+            ("txnAmt", "1000"),
+        ]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .into()
     }
 
     fn set(fields: &mut Fields, name: &str, value: &str) {
@@ -208,12 +238,30 @@ mod tests {
     fn an_answer_is_not_urlencoded_and_carries_the_certificate() {
         let held = Held::new();
         let keys = held.keys();
-        let sealed = seal(echo(&request("01"), &["merId", "txnAmt", "absent"], codes::SUCCESS), SignMethod::Rsa, keys);
+        let sealed = seal(
+            echo(
+                &request("01"),
+                &["merId", "txnAmt", "absent"],
+                codes::SUCCESS,
+            ),
+            SignMethod::Rsa,
+            keys,
+        );
         let body = body(&sealed);
-        assert!(body.contains("merId=777290058110001&respCode=00&respMsg=成功[0000000]"), "{body}");
-        assert!(body.contains("signPubKeyCert=-----BEGIN CERTIFICATE-----\r\n"), "{body}");
+        assert!(
+            body.contains("merId=777290058110001&respCode=00&respMsg=成功[0000000]"),
+            "{body}"
+        );
+        assert!(
+            body.contains("signPubKeyCert=-----BEGIN CERTIFICATE-----\r\n"),
+            "{body}"
+        );
         assert!(!body.contains('%'));
-        let keyed = seal(echo(&request("11"), &["merId"], codes::SUCCESS), SignMethod::Keyed, keys);
+        let keyed = seal(
+            echo(&request("11"), &["merId"], codes::SUCCESS),
+            SignMethod::Keyed,
+            keys,
+        );
         assert_eq!(keyed["signature"], sign::sign_keyed(&keyed, "secret"));
         assert!(!keyed.contains_key("signPubKeyCert"));
     }
