@@ -284,7 +284,8 @@ mod tests {
     #[test]
     fn faults_are_found_in_the_gateways_order() {
         let (keys, app) = keys();
-        let cases: &[(&[(&str, &str)], &str, bool)] = &[
+        type Case = (&'static [(&'static str, &'static str)], &'static str, bool);
+        let cases: &[Case] = &[
             (&[("app_id", "")], "isv.missing-app-id", false),
             (&[("method", "")], "isv.missing-method", false),
             (&[("timestamp", "")], "isv.missing-timestamp", false),

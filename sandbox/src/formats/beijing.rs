@@ -4,19 +4,19 @@
 //! Invariant: reading accepts only the exact spelling, digit for digit.
 //! Must not know: what time it is.
 
-use jiff::{Timestamp, civil::DateTime, tz::Offset};
+use crate::clock;
 
 const DASHED: &str = "%Y-%m-%d %H:%M:%S";
 const COMPACT: &str = "%Y%m%d%H%M%S";
 
 /// `yyyy-MM-dd HH:mm:ss` of a time in unix milliseconds.
 pub(crate) fn dashed(at: i64) -> String {
-    civil(at).strftime(DASHED).to_string()
+    clock::beijing(at, DASHED)
 }
 
 /// `yyyyMMddHHmmss` of a time in unix milliseconds.
 pub(crate) fn compact(at: i64) -> String {
-    civil(at).strftime(COMPACT).to_string()
+    clock::beijing(at, COMPACT)
 }
 
 /// Reads `yyyy-MM-dd HH:mm:ss` into unix milliseconds.
@@ -38,18 +38,7 @@ pub(crate) fn end_of_day(at: i64) -> i64 {
 }
 
 fn read(text: &str, format: &str, write: fn(i64) -> String) -> Option<i64> {
-    let civil = DateTime::strptime(format, text).ok()?;
-    let at = offset().to_timestamp(civil).ok()?.as_millisecond();
-    (write(at) == text).then_some(at)
-}
-
-fn civil(at: i64) -> DateTime {
-    let at = Timestamp::from_millisecond(at).unwrap_or(Timestamp::UNIX_EPOCH);
-    offset().to_datetime(at)
-}
-
-fn offset() -> Offset {
-    Offset::constant(8)
+    clock::read_beijing(format, text).filter(|at| write(*at) == text)
 }
 
 #[cfg(test)]
