@@ -12,6 +12,9 @@ mod clock;
 mod control;
 mod dice;
 mod faults;
+mod formats;
+#[cfg(test)]
+mod inbox;
 mod keys;
 mod ledger;
 mod options;

@@ -145,25 +145,32 @@ impl Payers {
 
 /// A payer scans, and pays unless told otherwise.
 pub(crate) fn scan(world: &Arc<World>, request: &ScanRequest) -> Result<Scanned, ScanRefused> {
+    let visited = visit(world, request);
+    let request = visited.as_ref().unwrap_or(request);
     let order = find(world, request).ok_or(ScanRefused::Unknown)?;
     let now = world.now();
     if !request.late {
         refuse_stale_code(&order, request, now)?;
     }
+    let wire = world.wire(order.key.provider);
     if world
         .faults
         .silent(order.key.provider, &order.key.account, now)
     {
         return Err(ScanRefused::Silent);
     }
+    world
+        .ledger
+        .change(|book| wire.scanned(world, book, &order.key));
+    let order = find(world, request).ok_or(ScanRefused::Unknown)?;
     if !request.pay {
         return look(world, &order, request.late);
     }
     let trade_no = match order.field("trade_no") {
-        "" => world.wire(order.key.provider).trade_no(world, &order),
+        "" => wire.trade_no(world, &order),
         given => given.to_owned(),
     };
-    let payer = world.wire(order.key.provider).payer(world, &order);
+    let payer = wire.payer(world, &order);
     let payment = Payment {
         trade_no: trade_no.clone(),
         amount: request.amount.unwrap_or(order.amount),
@@ -174,7 +181,7 @@ pub(crate) fn scan(world: &Arc<World>, request: &ScanRequest) -> Result<Scanned,
         .ledger
         .change(|book| book.pay(&order.key, payment, request.late))
         .map_err(refused)?;
-    callbacks::announce(world, Event::Paid(order.key.clone()));
+    wire.paid(world, &order.key);
     Ok(scanned(&order.key, Some(trade_no)))
 }
 
@@ -215,6 +222,25 @@ pub(crate) async fn code_made(world: &Arc<World>, key: &OrderKey) {
     });
 }
 
+/// A payer may open an order string or a cashier instead of a code: names the order behind it.
+fn visit(world: &World, request: &ScanRequest) -> Option<ScanRequest> {
+    let code = request.code.as_deref()?;
+    if world.ledger.read(|book| book.order_by_code(code).is_some()) {
+        return None;
+    }
+    let key = world
+        .wires()
+        .iter()
+        .find_map(|wire| wire.visit(world, code))?;
+    Some(ScanRequest {
+        code: None,
+        provider: Some(key.provider),
+        account: Some(key.account),
+        order_no: Some(key.order_no),
+        ..request.clone()
+    })
+}
+
 fn find(world: &World, request: &ScanRequest) -> Option<Order> {
     world.ledger.read(|book| {
         if let Some(code) = &request.code {
@@ -241,7 +267,9 @@ fn refuse_stale_code(order: &Order, request: &ScanRequest, now: i64) -> Result<(
     let code = request.code.as_deref().map(bare);
     let current = order.codes.last().map(String::as_str);
     let void = code.is_some_and(|code| code != order.key.order_no && current != Some(code));
-    let outdated = code.is_some() && order.code_expires_at.is_some_and(|at| now >= at);
+    let code_over = matches!(order.state, OrderState::Coded) || code.is_some();
+    let outdated = code_over && order.code_expires_at.is_some_and(|at| now >= at)
+        || order.expires_at.is_some_and(|at| now >= at);
     if unpaid && (void || outdated) {
         Err(ScanRefused::Expired)
     } else {

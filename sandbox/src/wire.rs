@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use crate::ledger::{Order, OrderKey, RefundKey};
+use crate::callbacks;
+use crate::ledger::{Book, Order, OrderKey, RefundKey};
 use crate::options::ProviderName;
 use crate::world::World;
 
@@ -29,6 +30,20 @@ pub(crate) trait Wire: Send + Sync {
 
     /// Whether the merchant's answer ends the retries.
     fn acknowledged(&self, status: u16, body: &[u8]) -> bool;
+
+    /// The order behind what a payer opens when it is no code the book knows (an order string for an app, the
+    /// address or form of a cashier); opening it may make the order. None: not this provider's, or refused.
+    fn visit(&self, _world: &World, _opened: &str) -> Option<OrderKey> {
+        None
+    }
+
+    /// A payer reached the order, before any payment: here a provider makes its trade, where it does so at the scan.
+    fn scanned(&self, _world: &World, _book: &mut Book, _key: &OrderKey) {}
+
+    /// A payment was booked. Every provider tells the merchant, unless the payment itself was wrong.
+    fn paid(&self, world: &Arc<World>, key: &OrderKey) {
+        callbacks::announce(world, Event::Paid(key.clone()));
+    }
 }
 
 /// What happened, that a callback tells of.

@@ -45,6 +45,12 @@ impl World {
         }
     }
 
+    /// All protocols.
+    pub(crate) fn wires(&self) -> [&'static dyn Wire; 3] {
+        use ProviderName::{Alipay, Unionpay, Wechatpay};
+        [Wechatpay, Alipay, Unionpay].map(|provider| self.wire(provider))
+    }
+
     /// Starts a task that lives as long as the sandbox.
     pub(crate) fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.spawn(task);
