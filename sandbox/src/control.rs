@@ -154,3 +154,92 @@ async fn end_refund(State(world): Shared, Json(asked): Json<EndRefund>) -> Statu
         StatusCode::NOT_FOUND
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::wechatpay::tests::merchant::Merchant;
+
+    #[tokio::test]
+    async fn people_and_tests_drive_the_sandbox_over_http() {
+        let merchant = Merchant::start().await;
+        let base = format!("http://{}", merchant.sandbox.addresses().control);
+        let post = async |path: &str, body: Value| {
+            let request = merchant.client.post(format!("{base}{path}"));
+            let request = request
+                .header("content-type", "application/json")
+                .body(body.to_string());
+            let response = request.send().await.unwrap();
+            (response.status().as_u16(), response.text().await.unwrap())
+        };
+        let read = async |path: &str| {
+            let response = merchant
+                .client
+                .get(format!("{base}{path}"))
+                .send()
+                .await
+                .unwrap();
+            response.text().await.unwrap()
+        };
+        let mut order = merchant.order("control-01");
+        order["description"] = json!("<script>alert(1)</script>");
+        let code = merchant.create("native", &order).await.json()["code_url"].clone();
+        let page = read("/").await;
+        assert!(page.contains("control-01") && page.contains("Scan and pay"));
+        assert!(!page.contains("<script>alert(1)"));
+
+        let fault = json!({"provider": "wechatpay", "fault": {"silent": true}});
+        assert_eq!(post("/faults", fault.clone()).await.0, 204);
+        assert!(read("/faults").await.contains("\"silent\":true"));
+        assert_eq!(
+            post("/scan", json!({"code": code})).await,
+            (409, json!({"paid": false, "reason": "silent"}).to_string())
+        );
+        let cleared = merchant
+            .client
+            .delete(format!("{base}/faults"))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(
+            (cleared.status().as_u16(), read("/faults").await.as_str()),
+            (204, "[]")
+        );
+        assert_eq!(
+            post(
+                "/faults",
+                json!({"provider": "wechatpay", "fault": {"loud": true}})
+            )
+            .await
+            .0,
+            422
+        );
+
+        let (status, paid) = post("/scan", json!({"code": code})).await;
+        assert_eq!(
+            (
+                status,
+                serde_json::from_str::<Value>(&paid).unwrap()["paid"].clone()
+            ),
+            (200, json!(true))
+        );
+        merchant.next_callback().await;
+        assert_eq!(
+            post(
+                "/callbacks/resend",
+                json!({"provider": "wechatpay", "order_no": "control-01"})
+            )
+            .await
+            .0,
+            202
+        );
+        merchant.next_callback().await;
+        let ledger: Value = serde_json::from_str(&read("/ledger").await).unwrap();
+        assert_eq!(ledger["payments"][0]["amount"], 100);
+        assert_eq!(ledger["orders"][0]["state"], "paid");
+        assert_eq!(post("/payers", json!({"pay_ratio": 0.5})).await.0, 204);
+        assert!(read("/payers").await.contains("0.5"));
+        assert!(read("/accounts").await.contains("1900000001"));
+    }
+}

@@ -9,8 +9,10 @@ mod store;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-pub(crate) use certificate::{Authority, Serial};
+pub(crate) use certificate::life_s as certificate_life_s;
+use certificate::{Authority, Serial};
 pub(crate) use rsa::{PublicKey, RsaKey};
 
 use crate::options::Accounts;
@@ -45,7 +47,7 @@ pub enum KeysError {
 
 /// All keys of one sandbox.
 pub(crate) struct Keys {
-    wechatpay: BTreeMap<String, WechatpayKeys>,
+    wechatpay: BTreeMap<String, Arc<WechatpayKeys>>,
     alipay: BTreeMap<String, AlipayKeys>,
     unionpay: BTreeMap<String, UnionpayKeys>,
     unionpay_platform: UnionpayPlatform,
@@ -114,7 +116,8 @@ impl Keys {
                 &keys_dir.join("wechatpay").join(&account.mch_id),
                 &account.mch_id,
             )?;
-            keys.wechatpay.insert(account.mch_id.clone(), opened);
+            keys.wechatpay
+                .insert(account.mch_id.clone(), Arc::new(opened));
         }
         for account in &accounts.alipay {
             let opened = open_alipay(
@@ -133,7 +136,7 @@ impl Keys {
         Ok(keys)
     }
 
-    pub(crate) fn wechatpay(&self, mch_id: &str) -> Option<&WechatpayKeys> {
+    pub(crate) fn wechatpay(&self, mch_id: &str) -> Option<&Arc<WechatpayKeys>> {
         self.wechatpay.get(mch_id)
     }
 

@@ -225,7 +225,10 @@ pub(crate) async fn code_made(world: &Arc<World>, key: &OrderKey) {
 /// A payer may open an order string or a cashier instead of a code: names the order behind it.
 fn visit(world: &World, request: &ScanRequest) -> Option<ScanRequest> {
     let code = request.code.as_deref()?;
-    if world.ledger.read(|book| book.order_by_code(code).is_some()) {
+    if world
+        .ledger
+        .read(|book| book.order_by_code(bare(code)).is_some())
+    {
         return None;
     }
     let key = world
@@ -244,7 +247,7 @@ fn visit(world: &World, request: &ScanRequest) -> Option<ScanRequest> {
 fn find(world: &World, request: &ScanRequest) -> Option<Order> {
     world.ledger.read(|book| {
         if let Some(code) = &request.code {
-            return book.order_by_code(code).cloned();
+            return book.order_by_code(bare(code)).cloned();
         }
         let key = OrderKey {
             provider: request.provider?,
@@ -255,15 +258,20 @@ fn find(world: &World, request: &ScanRequest) -> Option<Order> {
     })
 }
 
+/// A code as the provider made it: merchants may append a return address to an H5 address.
+fn bare(code: &str) -> &str {
+    code.split_once("&redirect_url=")
+        .map_or(code, |(code, _)| code)
+}
+
 /// Only the newest code of an order is valid, and only for its own life.
 fn refuse_stale_code(order: &Order, request: &ScanRequest, now: i64) -> Result<(), ScanRefused> {
     let unpaid = matches!(order.state, OrderState::Open | OrderState::Coded);
-    let void = request
-        .code
-        .as_ref()
-        .is_some_and(|code| *code != order.key.order_no && order.codes.last() != Some(code));
-    let code_over = matches!(order.state, OrderState::Coded) || request.code.is_some();
-    let outdated = code_over && order.code_expires_at.is_some_and(|at| now >= at)
+    let code = request.code.as_deref().map(bare);
+    let current = order.codes.last().map(String::as_str);
+    let void = code.is_some_and(|code| code != order.key.order_no && current != Some(code));
+    let coded = order.state == OrderState::Coded || code.is_some();
+    let outdated = coded && order.code_expires_at.is_some_and(|at| now >= at)
         || order.expires_at.is_some_and(|at| now >= at);
     if unpaid && (void || outdated) {
         Err(ScanRefused::Expired)

@@ -100,6 +100,14 @@ pub(super) fn serial_decimal(pem: &str) -> Option<String> {
     Some(number.to_string())
 }
 
+/// From when to when a certificate is valid, Unix seconds.
+pub(crate) fn life_s(pem: &str) -> Option<(i64, i64)> {
+    let der = der_of(pem, "CERTIFICATE")?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(&der).ok()?;
+    let life = certificate.validity();
+    Some((life.not_before.timestamp(), life.not_after.timestamp()))
+}
+
 fn serial_bytes(pem: &str) -> Option<Vec<u8>> {
     let der = der_of(pem, "CERTIFICATE")?;
     let (_, certificate) = x509_parser::parse_x509_certificate(&der).ok()?;
