@@ -225,7 +225,10 @@ pub(crate) async fn code_made(world: &Arc<World>, key: &OrderKey) {
 /// A payer may open an order string or a cashier instead of a code: names the order behind it.
 fn visit(world: &World, request: &ScanRequest) -> Option<ScanRequest> {
     let code = request.code.as_deref()?;
-    if world.ledger.read(|book| book.order_by_code(code).is_some()) {
+    if world
+        .ledger
+        .read(|book| book.order_by_code(bare(code)).is_some())
+    {
         return None;
     }
     let key = world
@@ -267,8 +270,8 @@ fn refuse_stale_code(order: &Order, request: &ScanRequest, now: i64) -> Result<(
     let code = request.code.as_deref().map(bare);
     let current = order.codes.last().map(String::as_str);
     let void = code.is_some_and(|code| code != order.key.order_no && current != Some(code));
-    let code_over = matches!(order.state, OrderState::Coded) || code.is_some();
-    let outdated = code_over && order.code_expires_at.is_some_and(|at| now >= at)
+    let coded = order.state == OrderState::Coded || code.is_some();
+    let outdated = coded && order.code_expires_at.is_some_and(|at| now >= at)
         || order.expires_at.is_some_and(|at| now >= at);
     if unpaid && (void || outdated) {
         Err(ScanRefused::Expired)
