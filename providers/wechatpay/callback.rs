@@ -1,4 +1,4 @@
-//! A callback of WeChat Pay: verified, opened, read (documents' section 3). Only here does a notice come to be.
+//! A callback of WeChat Pay: verified, opened, read (README, section 6). Only here does a notice come to be.
 //!
 //! Invariant: in this order: headers, known key, signature over the raw body, JSON without double keys, decryption,
 //! account, freshness. Nothing outside the encrypted resource is believed except the event's name, and the
@@ -109,7 +109,7 @@ impl WechatPay {
     }
 }
 
-/// The answer in WeChat Pay's form (3.4): 204, or an error with its JSON body, the same for every cause.
+/// The answer in WeChat Pay's form (README 6): 204, or an error with its JSON body, the same for every cause.
 pub(super) fn reply(verdict: Verdict) -> HttpReply {
     let status = match verdict {
         Verdict::Accepted => return HttpReply { status: 204, headers: Vec::new(), body: Vec::new() },

@@ -1,4 +1,4 @@
-//! Each operation as a pair: how its request is written and what its reply means (documents' section 1).
+//! Each operation as a pair: how its request is written and what its reply means (README, section 1).
 //!
 //! Invariant: a 2xx counts only when its signature holds, and then only when account and number in it are ours;
 //! everything else is `Unknown` or an error code's meaning. A close is never an end, an acceptance never a refund.
@@ -21,7 +21,7 @@ use tongdao_core::time::UnixMillis;
 
 mod text;
 
-/// The longest an order may stay payable: 7 days is what all copies of the documents allow (section 4).
+/// The longest an order may stay payable: 7 days is what all copies of the documents allow (README 4).
 pub(super) const PAYABLE_MS_MAX: i64 = 7 * 86_400_000;
 /// The least that a REFUND state proves: it says that money went back and not how much.
 const REFUNDED_AT_LEAST: i64 = 1;
@@ -125,7 +125,7 @@ impl WechatPay {
         self.post(&format!("/v3/pay/transactions/out-trade-no/{number}/close"), &body, now, nonce)
     }
 
-    /// A 204 comes for open, closed and perhaps unknown orders alike: it proves nothing (1.3).
+    /// A 204 comes for open, closed and perhaps unknown orders alike: it proves nothing (README 1).
     pub(super) fn judge_close(&self, reply: &HttpReply, now: UnixMillis) -> Outcome {
         if !is_success(reply) {
             return codes::close(reply);
@@ -377,7 +377,7 @@ fn refund_no(number: &str) -> Result<&str, Unsupported> {
     if holds { Ok(number) } else { Err(Unsupported("the refund number is not 1 to 64 letters and digits")) }
 }
 
-/// `|`, `*` and `@` are allowed there too and left out here: HTTP stacks disagree on how to send them (2.1).
+/// `|`, `*` and `@` are allowed there too and left out here: HTTP stacks disagree on how to send them (README 2).
 fn is_number(number: &str) -> bool {
     number.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }

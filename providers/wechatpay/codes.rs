@@ -1,4 +1,4 @@
-//! What an error answer means, by its HTTP status and its code (documents' section 5), for each operation.
+//! What an error answer means, by its HTTP status and its code (README, section 5), for each operation.
 //!
 //! Invariant: error answers are not signed, so none of them ever proves a payment, an end or a refund that moved.
 //! A query's or a close's error says nothing of the order: only a create can be `Failed` by one. Where the
@@ -116,7 +116,7 @@ pub(super) fn refund_query(reply: &HttpReply) -> RefundOutcome {
     if meaning == Meaning::Absent { RefundOutcome::Absent } else { RefundOutcome::Unknown(failure.of(class(meaning))) }
 }
 
-/// Whether an answer says that this merchant has no platform certificates (1.6).
+/// Whether an answer says that this merchant has no platform certificates (README 3).
 pub(super) fn has_no_certificates(reply: &HttpReply) -> bool {
     reply.status == 404 && read(reply).0 == Meaning::Absent
 }

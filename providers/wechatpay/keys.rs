@@ -3,7 +3,7 @@
 //! Invariant: a key is found by the exact text of `Wechatpay-Serial` and by nothing else, and a certificate is used
 //! inside its validity only. Downloaded certificates are adopted after AES-GCM under the APIv3 key has
 //! authenticated them and the answer's own signature held; known ones are kept until they end. Both modes work at
-//! once, because a migrating merchant sees both for days (1.6). It reads no clock and sends nothing.
+//! once, because a migrating merchant sees both for days (README 3). It reads no clock and sends nothing.
 
 use super::codes;
 use super::sign::{self, OpenFault, Seal};
@@ -192,7 +192,7 @@ impl Keys {
         certificate.map(|certificate| Arc::clone(&certificate.key))
     }
 
-    /// Decrypts first, then verifies: the very first answer is signed by a certificate inside it (1.6).
+    /// Decrypts first, then verifies: the very first answer is signed by a certificate inside it (README 3).
     fn read_download(
         &self,
         reply: &HttpReply,

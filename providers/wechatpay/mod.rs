@@ -34,7 +34,7 @@ static CAPABILITIES: Capabilities = Capabilities {
     closes: true,
     findable_before_scan: true,
     first_query_ms,
-    // A payment begun just before the end may settle a little after it (section 4).
+    // A payment begun just before the end may settle a little after it (README 4).
     end_margin_ms: 30_000,
 };
 
@@ -81,7 +81,7 @@ impl Provider for WechatPay {
     }
 
     fn code_life(&self, scene: Scene, now: UnixMillis, expires_at: UnixMillis) -> CodeLife {
-        // Ends are whole seconds; an order lives a minute at least and 7 days at most (sections 1.1 and 4).
+        // Ends are whole seconds; an order lives a minute at least and 7 days at most (README 1, 4).
         let asked = UnixMillis(0).plus_s(expires_at.plus_ms(999).as_secs());
         let payable_until = asked.max(now.plus_s(60)).min(now.plus_ms(calls::PAYABLE_MS_MAX));
         let code_s = match scene {

@@ -1,4 +1,4 @@
-//! The signatures and the encryption of APIv3 (documents' sections 2 and 3.1): strings to sign, header forms,
+//! The signatures and the encryption of APIv3 (README, sections 2 and 6): strings to sign, header forms,
 //! AES-256-GCM. Pure functions over bytes.
 //!
 //! Invariant: a request is signed over the very bytes of its target and body; what arrives is verified over the
@@ -28,7 +28,7 @@ pub(super) struct RequestParts<'a> {
 }
 
 impl RequestParts<'_> {
-    /// The five lines, each ended by a line feed, the last too (2.1).
+    /// The five lines, each ended by a line feed, the last too (README 2).
     pub(super) fn message(&self) -> Vec<u8> {
         let method = match self.method {
             Method::Get => "GET",
@@ -54,7 +54,7 @@ pub(super) fn target_of(url: &str) -> &str {
     after_scheme.find('/').and_then(|at| after_scheme.get(at..)).unwrap_or("/")
 }
 
-/// The second signature, which the payer's page or app hands to the wallet (1.1): base64 over four lines.
+/// The second signature, which the payer's page or app hands to the wallet (README 1): base64 over four lines.
 pub(super) fn pay_sign(key: &SigningKey, lines: [&str; 4]) -> Result<String, KeyFault> {
     let message: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
     key.sign_sha256(message.as_bytes()).map(|signature| STANDARD.encode(signature))
@@ -89,7 +89,7 @@ impl<'a> Seal<'a> {
         })
     }
 
-    /// Whether the signature covers these three and this body (2.2).
+    /// Whether the signature covers these three and this body (README 2).
     #[must_use]
     pub(super) fn holds(&self, key: &VerifyingKey, body: &[u8]) -> bool {
         let head = format!("{}\n{}\n", self.timestamp, self.nonce);

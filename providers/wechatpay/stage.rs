@@ -54,6 +54,7 @@ impl Secrets for Drawer {
         };
         let bytes: &[u8] = match name {
             "merchant.key" => include_bytes!("fixtures/merchant.key.pem"),
+            "merchant-public" => include_bytes!("fixtures/merchant.public.pem"),
             "public" => include_bytes!("fixtures/public.pem"),
             "certificate1" => CERTIFICATE_1.as_bytes(),
             "foreign-certificate" => include_bytes!("../shared/fixtures/certificate.pem"),

@@ -8,7 +8,7 @@ use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-/// `POST /v3/pay/transactions/{native|h5|jsapi|app}` (section 1.1).
+/// `POST /v3/pay/transactions/{native|h5|jsapi|app}` (README 1).
 #[derive(Serialize)]
 pub(super) struct Prepay<'a> {
     pub(super) appid: &'a str,
@@ -55,13 +55,13 @@ pub(super) struct Prepaid {
     pub(super) prepay_id: Option<String>,
 }
 
-/// The body of a close (1.3).
+/// The body of a close (README 1).
 #[derive(Serialize)]
 pub(super) struct Close<'a> {
     pub(super) mchid: &'a str,
 }
 
-/// `POST /v3/refund/domestic/refunds` (1.4).
+/// `POST /v3/refund/domestic/refunds` (README 1).
 #[derive(Serialize)]
 pub(super) struct Refund<'a> {
     pub(super) out_trade_no: &'a str,
@@ -79,7 +79,7 @@ pub(super) struct RefundAmount {
     pub(super) currency: &'static str,
 }
 
-/// A transaction, as a query answers it and a payment callback carries it (1.2, 3.2).
+/// A transaction, as a query answers it and a payment callback carries it (README 4, 6).
 #[derive(Deserialize)]
 pub(super) struct Transaction {
     pub(super) appid: String,
@@ -98,7 +98,7 @@ pub(super) struct TransactionAmount {
     pub(super) currency: Option<String>,
 }
 
-/// A refund, as its create and its query answer it (1.4).
+/// A refund, as its create and its query answer it (README 1).
 #[derive(Deserialize)]
 pub(super) struct Refunded {
     pub(super) out_refund_no: String,
@@ -114,7 +114,7 @@ pub(super) struct RefundedAmount {
     pub(super) currency: Option<String>,
 }
 
-/// What a refund callback carries (3.3): its word stands in `refund_status`.
+/// What a refund callback carries (README 6): its word stands in `refund_status`.
 #[derive(Deserialize)]
 pub(super) struct RefundResource {
     pub(super) mchid: String,
@@ -125,7 +125,7 @@ pub(super) struct RefundResource {
     pub(super) amount: Option<RefundedAmount>,
 }
 
-/// The envelope of every callback (3.1).
+/// The envelope of every callback (README 6).
 #[derive(Deserialize)]
 pub(super) struct Envelope {
     pub(super) event_type: String,
@@ -142,7 +142,7 @@ pub(super) struct Resource {
     pub(super) original_type: Option<String>,
 }
 
-/// `GET /v3/certificates` (1.6).
+/// `GET /v3/certificates` (README 3).
 #[derive(Deserialize)]
 pub(super) struct CertificateList {
     pub(super) data: Vec<CertificateItem>,
@@ -154,7 +154,7 @@ pub(super) struct CertificateItem {
     pub(super) encrypt_certificate: Resource,
 }
 
-/// The body of an error answer, which is never signed (section 0).
+/// The body of an error answer, which is never signed (README 5).
 #[derive(Deserialize)]
 pub(super) struct ErrorBody {
     pub(super) code: String,

@@ -31,7 +31,7 @@ pub(super) fn moment(text: &str) -> Option<UnixMillis> {
     text.parse::<jiff::Timestamp>().ok().map(|timestamp| UnixMillis(timestamp.as_millisecond()))
 }
 
-/// An H5 page's address with the one parameter that may be appended (1.1).
+/// An H5 page's address with the one parameter that may be appended (README 1).
 pub(super) fn with_return(page: String, return_url: Option<&str>) -> String {
     let Some(return_url) = return_url else { return page };
     let joint = if page.contains('?') { '&' } else { '?' };

@@ -92,10 +92,9 @@ fn each_fault_is_named_where_it_stands() {
 
 #[test]
 fn the_merchants_own_public_key_is_not_wechats() {
-    let private = SigningKey::read(include_bytes!("../fixtures/merchant.key.pem")).unwrap();
-    let public = private.verifying_key().unwrap();
-    assert!(signs_for(&private, &public));
-    assert!(!signs_for(&private, &VerifyingKey::read_spki(include_bytes!("../fixtures/public.pem")).unwrap()));
+    let found = faults(&with("public_key", json!({ "file": "merchant-public" })), Environment::Production);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].1, "is the merchant's own public key; WeChat Pay's is wanted");
 }
 
 #[test]

@@ -121,13 +121,16 @@ fn published_ciphertexts_open_and_sixteen_byte_nonces_do_not() {
     }
 }
 
+/// A name and a change.
+type Bend = (&'static str, fn(&mut Resource));
+
 #[test]
 fn an_altered_resource_does_not_open() {
     let vectors = vectors();
     let vector = vectors.pointer("/aead/0").unwrap();
     let key = text(vector, "/key").as_bytes();
     assert!(open(key, &sealed_as(vector)).is_ok());
-    let altered: [(&str, fn(&mut Resource)); 7] = [
+    let altered: [Bend; 7] = [
         ("algorithm", |r| r.algorithm = "AEAD_AES_128_GCM".into()),
         ("short nonce", |r| r.nonce.truncate(11)),
         ("other nonce", |r| r.nonce = "uluk4a9R25RX".into()),
