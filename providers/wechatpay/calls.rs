@@ -15,11 +15,14 @@ use std::collections::BTreeMap;
 use tongdao_core::money::{Currency, Money};
 use tongdao_core::provider::{
     AttemptOrder, Environment, ErrorClass, Failure, HttpCall, HttpReply, Method, Nonce, Outcome, Pay, PayKind, Payment,
-    RefundOrder, RefundOutcome, Scene, Unsupported,
+    Scene, Unsupported,
 };
 use tongdao_core::time::UnixMillis;
 
+mod refund;
 mod text;
+
+pub(super) use refund::refund_outcome;
 
 /// The longest an order may stay payable: 7 days is what all copies of the documents allow (README 4).
 pub(super) const PAYABLE_MS_MAX: i64 = 7 * 86_400_000;
@@ -136,41 +139,6 @@ impl WechatPay {
         }
     }
 
-    pub(super) fn write_refund(
-        &self,
-        order: &RefundOrder,
-        now: UnixMillis,
-        nonce: &Nonce,
-    ) -> Result<HttpCall, Unsupported> {
-        // Always by our own number: the other may become known between two tries, which must be identical.
-        let body = wire::Refund {
-            out_trade_no: order_no(&order.provider_order_no)?,
-            out_refund_no: refund_no(&order.provider_refund_no)?,
-            reason: text::reason(&order.reason),
-            notify_url: notify_url(&order.callback_url)?,
-            amount: wire::RefundAmount { refund: fen(order.amount)?, total: fen(order.total)?, currency: "CNY" },
-        };
-        self.post("/v3/refund/domestic/refunds", &body, now, nonce)
-    }
-
-    pub(super) fn judge_refund(&self, asked: &RefundOrder, reply: &HttpReply, now: UnixMillis) -> RefundOutcome {
-        if is_success(reply) { self.judge_refunded(asked, reply, now) } else { codes::refund(reply) }
-    }
-
-    pub(super) fn write_refund_query(
-        &self,
-        order: &RefundOrder,
-        now: UnixMillis,
-        nonce: &Nonce,
-    ) -> Result<HttpCall, Unsupported> {
-        let target = format!("/v3/refund/domestic/refunds/{}", refund_no(&order.provider_refund_no)?);
-        self.call(&target, None, now, nonce)
-    }
-
-    pub(super) fn judge_refund_query(&self, asked: &RefundOrder, reply: &HttpReply, now: UnixMillis) -> RefundOutcome {
-        if is_success(reply) { self.judge_refunded(asked, reply, now) } else { codes::refund_query(reply) }
-    }
-
     pub(super) fn write_certificates(&self, now: UnixMillis, nonce: &Nonce) -> Option<HttpCall> {
         self.call("/v3/certificates", None, now, nonce).ok()
     }
@@ -178,24 +146,6 @@ impl WechatPay {
     /// Whether a transaction names this account in both its words.
     pub(super) fn is_ours(&self, transaction: &wire::Transaction) -> bool {
         transaction.appid == self.options.app_id && transaction.mchid == self.options.mch_id
-    }
-
-    fn judge_refunded(&self, asked: &RefundOrder, reply: &HttpReply, now: UnixMillis) -> RefundOutcome {
-        let refunded: wire::Refunded = match self.signed_body(reply, now) {
-            Ok(refunded) => refunded,
-            Err(failure) => return RefundOutcome::Unknown(failure),
-        };
-        let other_trade = match (&refunded.transaction_id, &asked.provider_trade_no) {
-            (Some(theirs), Some(ours)) => theirs != ours,
-            (_, _) => false,
-        };
-        if other_trade
-            || refunded.out_refund_no != asked.provider_refund_no
-            || refunded.out_trade_no != asked.provider_order_no
-        {
-            return RefundOutcome::Unknown(doubt("foreign_answer", "the answer is about another refund or payment"));
-        }
-        refund_outcome(&refunded.status, refunded.amount.as_ref())
     }
 
     /// The verified body of a 200; anything else is doubt.
@@ -322,24 +272,6 @@ pub(super) fn payment(transaction: &wire::Transaction) -> Option<Payment> {
     })
 }
 
-/// What a refund's word means, in answers and callbacks alike.
-pub(super) fn refund_outcome(status: &str, amount: Option<&wire::RefundedAmount>) -> RefundOutcome {
-    let failure = |class, detail| Failure::new(class, status, detail);
-    match status {
-        "SUCCESS" => match amount.map(|amount| money(amount.refund, amount.currency.as_deref())) {
-            Some(None) => RefundOutcome::Unknown(doubt("unreadable", "the refund's amount is not an amount")),
-            stated => RefundOutcome::Succeeded { amount: stated.flatten() },
-        },
-        "PROCESSING" => RefundOutcome::Pending,
-        "ABNORMAL" => RefundOutcome::Stuck(failure(
-            ErrorClass::Declined,
-            "the payer's account does not take the money; settle it in the merchant platform",
-        )),
-        "CLOSED" => RefundOutcome::Ended(failure(ErrorClass::Declined, "the refund was closed; nothing moved")),
-        _ => RefundOutcome::Unknown(doubt("unknown_state", "the refund is in a state that is not documented")),
-    }
-}
-
 /// Fen of a stated currency; a currency that is not stated is CNY, the only one of this product.
 pub(super) fn money(amount: i64, currency: Option<&str>) -> Option<Money> {
     let currency = currency.map_or(Ok(Currency::CNY), Currency::read).ok()?;
@@ -370,11 +302,6 @@ fn fen(money: Money) -> Result<i64, Unsupported> {
 fn order_no(number: &str) -> Result<&str, Unsupported> {
     let holds = (6..=32).contains(&number.len()) && is_number(number);
     if holds { Ok(number) } else { Err(Unsupported("the order number is not 6 to 32 letters and digits")) }
-}
-
-fn refund_no(number: &str) -> Result<&str, Unsupported> {
-    let holds = (1..=64).contains(&number.len()) && is_number(number);
-    if holds { Ok(number) } else { Err(Unsupported("the refund number is not 1 to 64 letters and digits")) }
 }
 
 /// `|`, `*` and `@` are allowed there too and left out here: HTTP stacks disagree on how to send them (README 2).

@@ -8,7 +8,7 @@ use super::*;
 use crate::shared::rsa::VerifyingKey;
 use base64::Engine as _;
 use serde_json::{Value, json};
-use tongdao_core::provider::{CodeLife, Provider as _};
+use tongdao_core::provider::{CodeLife, Provider as _, RefundOrder, RefundOutcome};
 
 fn nonce() -> Nonce {
     Nonce("593BEC0C930BF1AFEB40B4A08C8FB242".into())

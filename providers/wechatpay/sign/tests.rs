@@ -24,7 +24,7 @@ fn sealed_as(vector: &Value) -> Resource {
 #[test]
 fn requests_are_signed_as_the_documents_print_them() {
     let vectors = vectors();
-    for name in ["post_jsapi", "get_refund"] {
+    for name in ["post_jsapi", "refund_query"] {
         let request = vectors.pointer(&format!("/doc/{name}")).unwrap();
         let parts = RequestParts {
             method: if text(request, "/method") == "GET" { Method::Get } else { Method::Post },
