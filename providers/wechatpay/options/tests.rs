@@ -55,6 +55,7 @@ fn all_faults_are_listed_at_once() {
             "public_key"
         ]
     );
+    assert_eq!(found[6].1, "is blank", "and not only too short");
     assert_eq!(faults(&json!([]), Environment::Production)[0].1, "must be a table");
 }
 
