@@ -12,6 +12,10 @@ mod codes;
 mod md5;
 mod options;
 mod sign;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod vectors;
 mod wire;
 
 use base64::Engine as _;
