@@ -49,7 +49,8 @@ pub(super) fn create(options: &Options, order: &AttemptOrder, now: UnixMillis) -
     };
     if now >= last_end(order) {
         // A code that is over before it is made would outlive the end that a missing trade proves.
-        let failure = Failure::new(ErrorClass::Unknown, "code_ended", "this order's code has run out; nothing was sent");
+        let failure =
+            Failure::new(ErrorClass::Unknown, "code_ended", "this order's code has run out; nothing was sent");
         return Ok(Next::Done(Outcome::Unknown(failure)));
     }
     let is_page = matches!(order.scene, Scene::Web | Scene::H5);
@@ -61,8 +62,9 @@ pub(super) fn create(options: &Options, order: &AttemptOrder, now: UnixMillis) -
     };
     let made = match order.scene {
         Scene::Qr | Scene::Jsapi => wire::call(options, &request, now).map(Next::Call),
-        Scene::Web | Scene::H5 => wire::page_url(options, &request, now)
-            .map(|url| Next::Done(shown(order, PayKind::Redirect { url }))),
+        Scene::Web | Scene::H5 => {
+            wire::page_url(options, &request, now).map(|url| Next::Done(shown(order, PayKind::Redirect { url })))
+        }
         Scene::App => wire::order_string(options, &request, now).map(|order_string| {
             let params = BTreeMap::from([("order_string".to_owned(), order_string)]);
             Next::Done(shown(order, PayKind::App { params }))
@@ -179,10 +181,8 @@ pub(super) fn read_refund(options: &Options, asked: &RefundOrder, reply: &HttpRe
 
 /// Writes a query of one refund by our number.
 pub(super) fn refund_query(options: &Options, order: &RefundOrder, now: UnixMillis) -> Next<RefundOutcome> {
-    let content = RefundQueryContent {
-        out_trade_no: &order.provider_order_no,
-        out_request_no: &order.provider_refund_no,
-    };
+    let content =
+        RefundQueryContent { out_trade_no: &order.provider_order_no, out_request_no: &order.provider_refund_no };
     ask_about_refund(options, REFUND_QUERY, json(&content), now)
 }
 
@@ -317,8 +317,7 @@ fn shown(order: &AttemptOrder, kind: PayKind) -> Outcome {
 fn ask_about_trade(options: &Options, method: &str, order_no: &str, now: UnixMillis) -> Next<Outcome> {
     let biz_content = json(&TradeContent { out_trade_no: order_no });
     let request = Request { method, biz_content, notify_url: None, return_url: None };
-    wire::call(options, &request, now)
-        .map_or_else(|_| Next::Done(Outcome::Unknown(signing_failure())), Next::Call)
+    wire::call(options, &request, now).map_or_else(|_| Next::Done(Outcome::Unknown(signing_failure())), Next::Call)
 }
 
 fn ask_about_refund(options: &Options, method: &str, biz_content: String, now: UnixMillis) -> Next<RefundOutcome> {

@@ -71,7 +71,8 @@ impl Certificate {
 
     /// Its last moment.
     pub(super) fn not_after(&self) -> UnixMillis {
-        self.parsed().map_or_else(|_| UnixMillis(0), |parsed| UnixMillis(0).plus_s(parsed.validity().not_after.timestamp()))
+        self.parsed()
+            .map_or_else(|_| UnixMillis(0), |parsed| UnixMillis(0).plus_s(parsed.validity().not_after.timestamp()))
     }
 
     fn holder(&self) -> Option<String> {
@@ -81,9 +82,8 @@ impl Certificate {
     }
 
     fn is_signed_with_rsa(&self) -> bool {
-        self.parsed().is_ok_and(|parsed| {
-            parsed.signature_algorithm.algorithm.to_id_string().starts_with("1.2.840.113549.1.1.")
-        })
+        self.parsed()
+            .is_ok_and(|parsed| parsed.signature_algorithm.algorithm.to_id_string().starts_with("1.2.840.113549.1.1."))
     }
 
     fn parsed(&self) -> Result<X509Certificate<'_>, CertificateFault> {

@@ -103,12 +103,7 @@ impl Provider for Alipay {
         Next::Done(calls::read_refund(&self.options, asked, reply))
     }
 
-    fn refund_query(
-        &self,
-        order: &RefundOrder,
-        now: UnixMillis,
-        _: Nonce,
-    ) -> Result<Next<RefundOutcome>, Unsupported> {
+    fn refund_query(&self, order: &RefundOrder, now: UnixMillis, _: Nonce) -> Result<Next<RefundOutcome>, Unsupported> {
         Ok(calls::refund_query(&self.options, order, now))
     }
 
@@ -146,5 +141,88 @@ impl Provider for Alipay {
         let Trust::Certificates(certificates) = &self.options.trust else { return Vec::new() };
         let own = self.options.app_certificate_end.iter().cloned();
         own.chain(certificates.ends()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use testing::{
+        ALIPAY_NEXT_KEY, APP_ID, APP_KEY, Inline, NOW, ORDER_NO, biz, certificate_section, html, key_section, order,
+        parameters, signature,
+    };
+    use tongdao_core::provider::Environment;
+
+    const NEXT_CERT: &str = include_str!("fixtures/keys/alipay_next_cert.crt");
+    const NEXT_NUMBER: &str = "9265bbaa7b037471882b601060085130";
+
+    fn built(section: &serde_json::Value) -> Box<dyn Provider> {
+        build(BuildInput { section, environment: Environment::Production, secrets: &Inline }).ok().unwrap()
+    }
+
+    fn nonce() -> Nonce {
+        Nonce("n".repeat(32))
+    }
+
+    fn answer_by_next_certificate() -> HttpReply {
+        let node = json!({"code": "10000", "out_trade_no": ORDER_NO, "trade_status": "TRADE_CLOSED"}).to_string();
+        let sign = signature(ALIPAY_NEXT_KEY, &node);
+        html(&format!(
+            "{{\"alipay_trade_query_response\":{node},\"alipay_cert_sn\":\"{NEXT_NUMBER}\",\"sign\":\"{sign}\"}}"
+        ))
+    }
+
+    #[test]
+    fn a_built_account_names_itself_and_its_certificates_ends() {
+        let provider = built(&certificate_section());
+        assert_eq!((provider.id().as_str(), provider.account()), ("alipay", APP_ID));
+        let used_for: Vec<_> = provider.certificates().into_iter().map(|end| end.used_for).collect();
+        assert_eq!(used_for, ["merchant", "platform", "root"]);
+        assert!(built(&key_section()).certificates().is_empty());
+        let faulty = json!({});
+        let faults = build(BuildInput { section: &faulty, environment: Environment::Production, secrets: &Inline });
+        assert_eq!(faults.err().unwrap().len(), 5);
+    }
+
+    #[test]
+    fn an_unknown_certificate_is_fetched_proved_and_then_believed() {
+        let provider = built(&certificate_section());
+        let read = || provider.read_query(&order(Scene::Qr), &answer_by_next_certificate(), NOW);
+        assert_eq!(provider.fetch_keys(NOW, nonce(), true), None, "nothing is wanted yet");
+        let Next::Done(Outcome::Unknown(failure)) = read() else { panic!("the certificate is not known") };
+        assert_eq!(failure.provider_code, "unknown_certificate");
+
+        let fields = parameters(&provider.fetch_keys(NOW, nonce(), false).unwrap());
+        assert_eq!(fields["method"], DOWNLOAD);
+        assert_eq!(biz(&fields), json!({"alipay_cert_sn": NEXT_NUMBER}));
+
+        let node = json!({"code": "10000", "alipay_cert_content": STANDARD.encode(NEXT_CERT)});
+        let reply = html(&json!({"alipay_open_app_alipaycert_download_response": node, "sign": "x"}).to_string());
+        assert_eq!(provider.read_keys(&reply, NOW), Ok(2));
+        assert_eq!(read(), Next::Done(Outcome::Closed));
+    }
+
+    #[test]
+    fn a_download_that_brings_nothing_changes_nothing() {
+        let provider = built(&certificate_section());
+        let read = |node: serde_json::Value| {
+            let body = json!({"alipay_open_app_alipaycert_download_response": node}).to_string();
+            provider.read_keys(&html(&body), NOW)
+        };
+        assert!(read(json!({"code": "40004"})).is_err());
+        assert!(read(json!({"alipay_cert_content": "!"})).is_err());
+        assert!(read(json!({"alipay_cert_content": STANDARD.encode(NEXT_CERT)})).is_err(), "it was not asked for");
+        assert!(provider.read_keys(&HttpReply::new(500, "text/html", ""), NOW).is_err());
+        assert_eq!(built(&key_section()).fetch_keys(NOW, nonce(), true), None);
+    }
+
+    #[test]
+    fn no_secret_is_in_the_debug_of_a_call() {
+        let provider = built(&key_section());
+        let next = provider.create(&order(Scene::Qr), NOW, nonce()).unwrap();
+        let shown = format!("{next:?}");
+        assert!(shown.contains("gateway.do") && !shown.contains("sign"), "{shown}");
+        assert!(!shown.contains(APP_KEY.lines().nth(1).unwrap()));
     }
 }

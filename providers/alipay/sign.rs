@@ -99,7 +99,8 @@ mod tests {
 
     #[test]
     fn each_rule_covers_its_own_fields() {
-        let message = fields(&[("b", "0"), ("a", " x+y "), ("c", ""), ("d", " "), ("sign", "s"), ("sign_type", "RSA2")]);
+        let message =
+            fields(&[("b", "0"), ("a", " x+y "), ("c", ""), ("d", " "), ("sign", "s"), ("sign_type", "RSA2")]);
         for (rule, wanted) in [
             (Rule::Request, "a= x+y &b=0&sign_type=RSA2"),
             (Rule::Trade, "a= x+y &b=0&c=&d= "),
@@ -112,6 +113,9 @@ mod tests {
 
     #[test]
     fn keys_sort_by_bytes() {
-        assert_eq!(text(Rule::Trade, &fields(&[("b", "1"), ("B", "2"), ("a_b", "3"), ("ab", "4")])), "B=2&a_b=3&ab=4&b=1");
+        assert_eq!(
+            text(Rule::Trade, &fields(&[("b", "1"), ("B", "2"), ("a_b", "3"), ("ab", "4")])),
+            "B=2&a_b=3&ab=4&b=1"
+        );
     }
 }

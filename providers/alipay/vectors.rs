@@ -47,9 +47,8 @@ fn real_notices_verify_under_their_own_rule_only() {
             (Rule::Trade, Rule::AppGateway)
         };
         let fields = fields_of(&vector);
-        let verify = |rule, fields: &BTreeMap<String, String>| {
-            trust(&vector).verify(&sign::text(rule, fields), &fields["sign"])
-        };
+        let verify =
+            |rule, fields: &BTreeMap<String, String>| trust(&vector).verify(&sign::text(rule, fields), &fields["sign"]);
         assert_eq!(verify(own, &fields), Verified::Holds, "{}", vector["name"]);
         assert_eq!(verify(other, &fields), Verified::Fails, "{}", vector["name"]);
         for key in fields.keys().filter(|key| !["sign", "sign_type"].contains(&key.as_str())) {

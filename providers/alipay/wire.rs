@@ -15,6 +15,7 @@ use serde::de::{Error as _, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use tongdao_core::provider::{ErrorClass, Failure, HttpCall, HttpReply, Method};
 use tongdao_core::time::UnixMillis;
 
@@ -93,10 +94,11 @@ pub(super) fn read_answer(trust: &Trust, method: &str, reply: &HttpReply) -> Ans
     };
     let Some(signature) = signature else { return Answer::Unsigned(Node(members)) };
     let verify = |text: &str| trust.verify_named(text, &signature, certificate_no.as_deref());
-    let verified = match verify(node) {
+    let first = verify(node);
+    let verified = match first {
         // Section 4: the official libraries try a second text, since some answers are signed before escaping.
         Verified::Fails if node.contains("\\/") => verify(&node.replace("\\/", "/")),
-        first => first,
+        Verified::Holds | Verified::Fails | Verified::UnknownCertificate => first,
     };
     match verified {
         Verified::Holds => Answer::Signed(Node(members)),
@@ -105,6 +107,14 @@ pub(super) fn read_answer(trust: &Trust, method: &str, reply: &HttpReply) -> Ans
             doubtful("unknown_certificate", "the answer is signed by a certificate not known yet; it is fetched")
         }
     }
+}
+
+/// The failure that a readable but unbelieved node stands for, and whether it is one of our configuration.
+pub(super) fn unsigned_failure(node: &Node) -> (Failure, bool) {
+    let code = codes::printable(node.code(), node.sub_code());
+    let is_ours = codes::is_unsigned_misconfiguration(node.code());
+    let class = if is_ours { ErrorClass::Misconfigured } else { ErrorClass::Unknown };
+    (Failure::new(class, code, "the answer carries no signature"), is_ours)
 }
 
 /// Reads an answer whose content proves itself (a certificate); never one about money.
@@ -206,32 +216,28 @@ struct Unique<V>(BTreeMap<String, V>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members<V>(std::marker::PhantomData<V>);
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for Members<V> {
-            type Value = Unique<V>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique<V>, A::Error> {
-                let mut members = BTreeMap::new();
-                while let Some((key, value)) = map.next_entry::<String, V>()? {
-                    if members.insert(key, value).is_some() {
-                        return Err(A::Error::custom("a key occurs twice"));
-                    }
-                }
-                Ok(Unique(members))
-            }
-        }
-        deserializer.deserialize_map(Members(std::marker::PhantomData))
+        deserializer.deserialize_map(Members(PhantomData))
     }
 }
 
-/// The failure that a readable but unbelieved node stands for, and whether it is one of our configuration.
-pub(super) fn unsigned_failure(node: &Node) -> (Failure, bool) {
-    let code = codes::printable(node.code(), node.sub_code());
-    let is_ours = codes::is_unsigned_misconfiguration(node.code());
-    let class = if is_ours { ErrorClass::Misconfigured } else { ErrorClass::Unknown };
-    (Failure::new(class, code, "the answer carries no signature"), is_ours)
+struct Members<V>(PhantomData<V>);
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for Members<V> {
+    type Value = Unique<V>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique<V>, A::Error> {
+        let mut members = BTreeMap::new();
+        while let Some((key, value)) = map.next_entry::<String, V>()? {
+            if members.insert(key, value).is_some() {
+                return Err(A::Error::custom("a key occurs twice"));
+            }
+        }
+        Ok(Unique(members))
+    }
 }
 
 #[cfg(test)]

@@ -37,16 +37,19 @@ fn a_request_carries_the_common_parameters_and_their_signature() {
     assert!(is_signed_by_us(&fields));
     assert_eq!(fields["sign"].len(), 344);
     let shown: Vec<_> = fields.iter().filter(|(key, _)| *key != "sign").map(|(k, v)| format!("{k}={v}")).collect();
-    assert_eq!(shown, [
-        format!("app_id={APP_ID}"),
-        "biz_content={\"out_trade_no\":\"T 1&2+3中\"}".into(),
-        "charset=utf-8".into(),
-        "format=JSON".into(),
-        "method=alipay.trade.query".into(),
-        "sign_type=RSA2".into(),
-        "timestamp=2026-12-01 12:40:00".into(),
-        "version=1.0".into(),
-    ]);
+    assert_eq!(
+        shown,
+        [
+            format!("app_id={APP_ID}"),
+            "biz_content={\"out_trade_no\":\"T 1&2+3中\"}".into(),
+            "charset=utf-8".into(),
+            "format=JSON".into(),
+            "method=alipay.trade.query".into(),
+            "sign_type=RSA2".into(),
+            "timestamp=2026-12-01 12:40:00".into(),
+            "version=1.0".into(),
+        ]
+    );
     assert!(call.body.starts_with(b"biz_content=%7B") && !call.url.contains("biz_content"));
     assert_eq!(call.header_of_type(), Some("application/x-www-form-urlencoded;charset=utf-8"));
 }
@@ -99,7 +102,8 @@ fn an_answer_is_believed_by_its_exact_text_wherever_the_signature_stands() {
 #[test]
 fn a_node_signed_before_its_slashes_were_escaped_is_believed() {
     let sign = signature(ALIPAY_KEY, r#"{"code":"10000","url":"https://a/b"}"#);
-    let body = format!(r#"{{"alipay_trade_query_response":{{"code":"10000","url":"https:\/\/a\/b"}},"sign":"{sign}"}}"#);
+    let body =
+        format!(r#"{{"alipay_trade_query_response":{{"code":"10000","url":"https:\/\/a\/b"}},"sign":"{sign}"}}"#);
     assert_eq!(reads_as(&html(&body)), "signed");
 }
 
