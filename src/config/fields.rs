@@ -153,22 +153,6 @@ impl<'r> Fields<'r> {
         None
     }
 
-    /// A ratio or weight; never an amount of money.
-    pub(super) fn ratio(&mut self, key: &'static str, range: RangeInclusive<f64>, default: f64) -> f64 {
-        let Some(node) = self.take(key) else { return default };
-        let read = match &node.value {
-            Value::Float(number) => Some(*number),
-            Value::Integer(number) => i32::try_from(*number).ok().map(f64::from),
-            Value::Text(raw) if from_environment(&node) => raw.parse().ok(),
-            Value::Text(_) | Value::Boolean(_) | Value::Moment(_) | Value::List(_) | Value::Table(_) => None,
-        };
-        read.filter(|number| range.contains(number)).unwrap_or_else(|| {
-            let message = format!("expected a number from {} to {}", range.start(), range.end());
-            self.report.fault(&self.path_of(key), &node.origin, message);
-            default
-        })
-    }
-
     pub(super) fn table(&mut self, key: &'static str) -> Option<Fields<'r>> {
         let node = self.take(key)?;
         Some(Fields::of(self.report, self.path_of(key), node))

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tongdao_core::ids::{ChannelId, MerchantId, ProviderId};
 use tongdao_core::provider::{Environment, Provider, Scene};
+use tongdao_core::routing::Weights;
 use tongdao_core::secret::Secret;
 
 /// `[server]`: listeners and what the whole daemon agrees on.
@@ -208,22 +209,8 @@ pub struct Routing {
     pub max_channels: usize,
     /// Time for all tries of one request.
     pub budget: Duration,
-    /// What a payment earns, in hundredths of a percent of its sum: the fee is weighed against it.
-    pub margin_bps: u32,
-    /// The share of first attempts that looks at a channel other than the best.
-    pub exploration: f64,
-    /// The same while a channel looks better than it did.
-    pub exploration_hot: f64,
-    /// The loss a second of waiting costs, as a rate.
-    pub latency_weight: f64,
-    /// The score given up by one failover.
-    pub failover_cost: f64,
-    /// How near two scores must be to share the traffic.
-    pub tie_width: f64,
-    /// Half-life of what is known of a channel's answers.
-    pub health_half_life: Duration,
-    /// Half-life of what is known of a channel's conversion.
-    pub conversion_half_life: Duration,
+    /// What the parts of a channel's score weigh.
+    pub weights: Weights,
 }
 
 /// `[sandbox]`: provider servers of our own that the daemon starts beside itself, for the demo and for tests.

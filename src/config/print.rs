@@ -76,17 +76,11 @@ fn server(config: &Config) -> Lines {
 
 fn routing(config: &Config) -> Lines {
     let routing = &config.routing;
+    let weights = serde_json::to_value(routing.weights).unwrap_or_default();
     vec![
         ("max_channels".into(), routing.max_channels.to_string()),
         ("budget".into(), quoted(&show_duration(routing.budget))),
-        ("margin_bps".into(), routing.margin_bps.to_string()),
-        ("exploration".into(), routing.exploration.to_string()),
-        ("exploration_hot".into(), routing.exploration_hot.to_string()),
-        ("latency_weight".into(), routing.latency_weight.to_string()),
-        ("failover_cost".into(), routing.failover_cost.to_string()),
-        ("tie_width".into(), routing.tie_width.to_string()),
-        ("health_half_life".into(), quoted(&show_duration(routing.health_half_life))),
-        ("conversion_half_life".into(), quoted(&show_duration(routing.conversion_half_life))),
+        ("weights".into(), inline(&weights)),
     ]
 }
 

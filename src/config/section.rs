@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use tongdao_core::provider::Environment;
+use tongdao_core::routing::Weights;
 
 const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
@@ -61,22 +62,28 @@ pub(super) fn read_store(mut fields: Fields<'_>) -> Store {
 
 pub(super) fn read_routing(mut fields: Fields<'_>) -> Routing {
     let max_channels = fields.integer("max_channels", 1..=8).and_then(|count| usize::try_from(count).ok());
-    let margin_bps = fields.integer("margin_bps", 1..=10_000).and_then(|bps| u32::try_from(bps).ok());
-    let half_life = seconds(1)..=seconds(3600);
-    let routing = Routing {
-        max_channels: max_channels.unwrap_or(3),
-        budget: fields.duration("budget", Duration::from_millis(100)..=seconds(30), seconds(4)),
-        margin_bps: margin_bps.unwrap_or(200),
-        exploration: fields.ratio("exploration", 0.0..=0.5, 0.015),
-        exploration_hot: fields.ratio("exploration_hot", 0.0..=0.5, 0.05),
-        latency_weight: fields.ratio("latency_weight", 0.0..=1.0, 0.08),
-        failover_cost: fields.ratio("failover_cost", 0.0..=1.0, 0.005),
-        tie_width: fields.ratio("tie_width", 0.0001..=1.0, 0.004),
-        health_half_life: fields.duration("health_half_life", half_life.clone(), seconds(20)),
-        conversion_half_life: fields.duration("conversion_half_life", half_life, seconds(120)),
-    };
+    let budget = fields.duration("budget", Duration::from_millis(100)..=seconds(30), seconds(4));
+    let weights = fields.take("weights").map(|node| {
+        // The weights belong to the rules, which name their keys and defaults themselves.
+        let read = serde_json::from_value::<Weights>(numbers(&node));
+        read.map_err(|error| fields.report.fault(&fields.path_of("weights"), &node.origin, error.to_string()))
+    });
     fields.finish();
-    routing
+    let weights = weights.and_then(Result::ok).unwrap_or_default();
+    Routing { max_channels: max_channels.unwrap_or(3), budget, weights }
+}
+
+/// A table as JSON, with numbers that came as text from the environment.
+fn numbers(node: &Node) -> serde_json::Value {
+    let mut json = node.to_json();
+    let table = json.as_object_mut();
+    for value in table.into_iter().flat_map(serde_json::Map::values_mut) {
+        let number = value.as_str().and_then(|text| text.parse::<f64>().ok());
+        if let Some(number) = number {
+            *value = number.into();
+        }
+    }
+    json
 }
 
 pub(super) fn read_sandbox(mut fields: Fields<'_>, environment: Environment) -> SandboxServers {

@@ -82,7 +82,11 @@ const FAULTY: &[(&str, &str, &str)] = &[
     ("[server]", "[store]\nurl = \"embedded:\"\n[server]", "store.url"),
     ("[server]", "[stores]\n[server]", "line 2: stores: unknown key"),
     ("[server]", "[routing]\nmax_channels = 0\n[server]", "routing.max_channels: must be 1 to 8, not 0"),
-    ("[server]", "[routing]\nexploration = 2\n[server]", "routing.exploration: expected a number from 0 to 0.5"),
+    (
+        "[server]",
+        "[routing]\nweights = { health = 2, luck = 1 }\n[server]",
+        "line 3: routing.weights: unknown field `luck`",
+    ),
     ("[server]", "[sandbox]\nlisten = {}\n[server]", "line 2: sandbox: needs [server] environment = \"sandbox\""),
     ("https://pay.example/", "pay.example", "server.public_url: is not an absolute URL"),
     ("https://shop.example/n", "http://shop.example/n", "line 9: merchants[0].notify_url: must be https"),
@@ -178,6 +182,7 @@ fn variables_override_keys_of_every_kind() {
             ("TONGDAO__SERVER__ALLOW_PRIVATE_WEBHOOK_TARGETS", "true"),
             ("TONGDAO__ROUTING__MAX_CHANNELS", "2"),
             ("TONGDAO__ROUTING__BUDGET", "2s"),
+            ("TONGDAO__ROUTING__WEIGHTS__PREFERRED", "0.5"),
             ("TONGDAO__CHANNELS__A__SCENES", "[\"qr\"]"),
             ("TONGDAO__CHANNELS__0__ENABLED", "false"),
             ("TONGDAO__CHANNELS__A__CAPACITY__PER_SECOND", "7"),
@@ -191,7 +196,10 @@ fn variables_override_keys_of_every_kind() {
     let config = config.unwrap();
     assert_eq!(config.server.public_listen.port(), 0);
     assert!(config.server.allow_private_webhook_targets);
-    assert_eq!((config.routing.max_channels, config.routing.budget.as_secs()), (2, 2));
+    assert_eq!(
+        (config.routing.max_channels, config.routing.budget.as_secs(), config.routing.weights.preferred),
+        (2, 2, 0.5)
+    );
     let channel = &config.channels[0];
     assert_eq!((channel.scenes.len(), channel.enabled, channel.capacity.per_second), (1, false, 7));
     assert_eq!(channel.provider.account(), "0042");
