@@ -2,6 +2,8 @@
 //! daemon that the binary does.
 
 pub mod clock;
+pub mod config;
 pub mod ports;
 pub mod store;
 pub mod tasks;
+pub mod transport;
