@@ -29,7 +29,6 @@ pub use channels::{ChannelView, Channels};
 pub use open_charge::{OpenCharge, Opened};
 pub use refund::{AskedRefund, OpenedRefund};
 pub use retry::{Retried, RetryAsk};
-pub use webhook_body::{ChargeDocument, RefundDocument};
 
 use crate::config::Config;
 use crate::metrics::Metrics;

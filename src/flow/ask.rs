@@ -6,6 +6,7 @@
 use super::Flow;
 use crate::clock::Stopwatch;
 use crate::config::Channel;
+use crate::metrics::CallOutcome;
 use crate::ports::{Operation, SendError};
 use std::time::Duration;
 use tongdao_core::provider::{
@@ -84,11 +85,9 @@ impl Flow {
         not_sent: fn(Failure) -> T,
         unknown: fn(Failure) -> T,
     ) -> T {
-        let took = Stopwatch::start();
         let (answer, sent) = self.exchange(&question, not_sent, unknown).await;
         if sent {
-            let (id, operation) = (&question.channel.id, question.operation);
-            self.metrics.provider_call(id, operation, answer.label(), took.elapsed());
+            self.metrics.call_answered(&question.channel.id, question.operation, answer.label());
         }
         answer
     }
@@ -157,65 +156,36 @@ impl Flow {
 /// An answer that the metrics can count.
 pub(crate) trait Labelled: Clone {
     /// The word of `tongdao_provider_calls_total`.
-    fn label(&self) -> CallLabel;
+    fn label(&self) -> CallOutcome;
 }
 
-/// The words under which provider calls are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)] // The words of surfaces.md, section 1.
-pub enum CallLabel {
-    Ok,
-    Declined,
-    Congested,
-    Unavailable,
-    Timeout,
-    Misconfigured,
-    Rejected,
-    Unknown,
-}
-
-impl CallLabel {
-    /// The word itself.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Declined => "declined",
-            Self::Congested => "congested",
-            Self::Unavailable => "unavailable",
-            Self::Timeout => "timeout",
-            Self::Misconfigured => "misconfigured",
-            Self::Rejected => "rejected",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-fn label_of(failure: &Failure) -> CallLabel {
+fn label_of(failure: &Failure) -> CallOutcome {
     match failure.class {
-        ErrorClass::Declined => CallLabel::Declined,
-        ErrorClass::Congested => CallLabel::Congested,
-        ErrorClass::Unavailable => CallLabel::Unavailable,
-        ErrorClass::Misconfigured => CallLabel::Misconfigured,
-        ErrorClass::Rejected => CallLabel::Rejected,
-        ErrorClass::Unknown if failure.provider_code == "no_answer" => CallLabel::Timeout,
-        ErrorClass::Unknown => CallLabel::Unknown,
+        ErrorClass::Declined => CallOutcome::Declined,
+        ErrorClass::Congested => CallOutcome::Congested,
+        ErrorClass::Unavailable if failure.provider_code == "not_sent" => CallOutcome::Transport,
+        ErrorClass::Unavailable => CallOutcome::Unavailable,
+        ErrorClass::Misconfigured => CallOutcome::Misconfigured,
+        ErrorClass::Rejected => CallOutcome::Rejected,
+        ErrorClass::Unknown if failure.provider_code == "no_answer" => CallOutcome::Timeout,
+        ErrorClass::Unknown if failure.provider_code == "bad_signature" => CallOutcome::BadSignature,
+        ErrorClass::Unknown => CallOutcome::Unknown,
     }
 }
 
 impl Labelled for Outcome {
-    fn label(&self) -> CallLabel {
+    fn label(&self) -> CallOutcome {
         match self {
-            Self::Pending { .. } | Self::Paid(_) | Self::Closed | Self::Absent => CallLabel::Ok,
+            Self::Pending { .. } | Self::Paid(_) | Self::Closed | Self::Absent => CallOutcome::Ok,
             Self::Failed(failure) | Self::Unknown(failure) => label_of(failure),
         }
     }
 }
 
 impl Labelled for RefundOutcome {
-    fn label(&self) -> CallLabel {
+    fn label(&self) -> CallOutcome {
         match self {
-            Self::Succeeded { .. } | Self::Pending | Self::Absent => CallLabel::Ok,
+            Self::Succeeded { .. } | Self::Pending | Self::Absent => CallOutcome::Ok,
             Self::Stuck(failure)
             | Self::Ended(failure)
             | Self::Later(failure)

@@ -6,7 +6,9 @@
 
 use super::change::Along;
 use super::{Flow, FlowError};
+use crate::clock::Stopwatch;
 use crate::config::Channel;
+use crate::metrics::CallbackVerdict;
 use crate::ports::{Break, BreakStatus, Owner, Reference};
 use tongdao_core::charge::Input;
 use tongdao_core::effect::{BreakKind, Source};
@@ -15,52 +17,6 @@ use tongdao_core::provider::{
     CallbackRequest, HttpReply, Notice, NoticeKind, Outcome, Payment, RefundNotice, Rejected, Verdict,
 };
 
-/// The words under which callbacks are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)] // The words of surfaces.md, section 1.
-pub enum CallbackLabel {
-    Accepted,
-    Duplicate,
-    BadSignature,
-    Stale,
-    UnknownKey,
-    AmountDiffers,
-    UnknownOrder,
-    Foreign,
-    Malformed,
-}
-
-impl CallbackLabel {
-    /// All words.
-    pub const ALL: [Self; 9] = [
-        Self::Accepted,
-        Self::Duplicate,
-        Self::BadSignature,
-        Self::Stale,
-        Self::UnknownKey,
-        Self::AmountDiffers,
-        Self::UnknownOrder,
-        Self::Foreign,
-        Self::Malformed,
-    ];
-
-    /// The word itself.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Duplicate => "duplicate",
-            Self::BadSignature => "bad_signature",
-            Self::Stale => "stale",
-            Self::UnknownKey => "unknown_key",
-            Self::AmountDiffers => "amount_differs",
-            Self::UnknownOrder => "unknown_order",
-            Self::Foreign => "foreign",
-            Self::Malformed => "malformed",
-        }
-    }
-}
-
 /// One minute: a stale callback or an unknown key starts one question of ours a minute, however many come.
 const ASK_EVERY_MS: i64 = 60_000;
 
@@ -68,6 +24,7 @@ impl Flow {
     /// Takes a callback; `None` when no such channel is configured.
     pub async fn callback(&self, channel: &ChannelId, request: CallbackRequest) -> Option<HttpReply> {
         let channel = self.channel(channel)?;
+        let took = Stopwatch::start();
         let verdict = match channel.provider.read_callback(&request, self.clock.now()) {
             Ok(notice) => self.noticed(&channel, &notice, request.body).await,
             Err(rejected) => {
@@ -75,6 +32,7 @@ impl Flow {
                 Verdict::Refused
             }
         };
+        self.metrics.callback_acknowledged(&channel.id, took.elapsed());
         Some(channel.provider.callback_reply(verdict))
     }
 
@@ -84,7 +42,7 @@ impl Flow {
             NoticeKind::Refund(refund) => self.refund_noticed(channel, refund, body).await,
             NoticeKind::Nothing { status } => {
                 tracing::debug!(channel = %channel.id, %status, "a callback without effect");
-                Ok(CallbackLabel::Accepted)
+                Ok(CallbackVerdict::Accepted)
             }
         };
         match taken {
@@ -104,29 +62,29 @@ impl Flow {
         channel: &Channel,
         payment: &Payment,
         body: Vec<u8>,
-    ) -> Result<CallbackLabel, FlowError> {
+    ) -> Result<CallbackVerdict, FlowError> {
         let account = channel.provider.account().to_owned();
         let no = payment.provider_order_no.clone();
         let reference = Reference::ProviderOrder(channel.provider_id.clone(), account, no);
         let Some(Owner::Attempt(charge, attempt)) = self.store.find(&reference).await? else {
             self.unknown_order(channel, payment).await?;
-            return Ok(CallbackLabel::UnknownOrder);
+            return Ok(CallbackVerdict::UnknownOrder);
         };
         let before = self.charge(charge).await?;
         if payment.amount != before.amount {
             let along = Along { note: Some(body), ..Along::default() };
             let outcome = Outcome::Paid(payment.clone());
             self.report_along(charge, attempt, outcome, Source::Callback, along).await?;
-            return Ok(CallbackLabel::AmountDiffers);
+            return Ok(CallbackVerdict::AmountDiffers);
         }
         let known = before.attempt(attempt).and_then(|attempt| attempt.provider_trade_no.as_deref());
         let duplicate = known == Some(payment.provider_trade_no.as_str()) && payment.refunded == 0;
         if duplicate {
-            return Ok(CallbackLabel::Duplicate);
+            return Ok(CallbackVerdict::Duplicate);
         }
         let along = Along { note: Some(body), ..Along::default() };
         self.report_along(charge, attempt, Outcome::Paid(payment.clone()), Source::Callback, along).await?;
-        Ok(CallbackLabel::Accepted)
+        Ok(CallbackVerdict::Accepted)
     }
 
     async fn refund_noticed(
@@ -134,22 +92,22 @@ impl Flow {
         channel: &Channel,
         notice: &RefundNotice,
         body: Vec<u8>,
-    ) -> Result<CallbackLabel, FlowError> {
+    ) -> Result<CallbackVerdict, FlowError> {
         let account = channel.provider.account().to_owned();
         let no = notice.provider_refund_no.clone();
         let reference = Reference::ProviderRefund(channel.provider_id.clone(), account, no);
         let Some(Owner::Refund(charge, refund)) = self.store.find(&reference).await? else {
             tracing::warn!(channel = %channel.id, "a callback about a refund that is not ours");
-            return Ok(CallbackLabel::UnknownOrder);
+            return Ok(CallbackVerdict::UnknownOrder);
         };
         let before = self.charge(charge).await?;
         if before.refund(refund).is_none_or(|refund| refund.ended_at.is_some()) {
-            return Ok(CallbackLabel::Duplicate);
+            return Ok(CallbackVerdict::Duplicate);
         }
         let along = Along { note: Some(body), ..Along::default() };
         let input = Input::RefundReported { refund, outcome: notice.outcome.clone() };
         self.change(charge, &[input], along).await?;
-        Ok(CallbackLabel::Accepted)
+        Ok(CallbackVerdict::Accepted)
     }
 
     /// Money for a number that nobody here knows: a named break, once a payment.
@@ -190,11 +148,11 @@ impl Flow {
 
     async fn rejected(&self, channel: &Channel, rejected: &Rejected) {
         let label = match rejected {
-            Rejected::BadSignature => CallbackLabel::BadSignature,
-            Rejected::Stale { .. } => CallbackLabel::Stale,
-            Rejected::UnknownKey => CallbackLabel::UnknownKey,
-            Rejected::Foreign => CallbackLabel::Foreign,
-            Rejected::Malformed => CallbackLabel::Malformed,
+            Rejected::BadSignature => CallbackVerdict::BadSignature,
+            Rejected::Stale { .. } => CallbackVerdict::Stale,
+            Rejected::UnknownKey => CallbackVerdict::UnknownKey,
+            Rejected::Foreign => CallbackVerdict::Foreign,
+            Rejected::Malformed => CallbackVerdict::Malformed,
         };
         self.metrics.callback(&channel.id, label);
         tracing::warn!(channel = %channel.id, reason = label.as_str(), "a callback was refused");

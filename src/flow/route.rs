@@ -3,11 +3,13 @@
 //! Invariant: a channel is tried only if every fact allows it; the decision that comes back holds all of them.
 
 use super::Flow;
-use crate::config::{Channel, Config};
+use crate::clock::Stopwatch;
+use crate::config::Channel;
+use crate::metrics::{Cause, ChannelState};
 use tongdao_core::ids::ChannelId;
 use tongdao_core::money::Money;
 use tongdao_core::provider::{Payer, Scene};
-use tongdao_core::routing::{Because, Candidate, Decision, Exclusion, Signal, Weights, choose};
+use tongdao_core::routing::{Because, Candidate, Decision, Exclusion, Signal, choose};
 
 /// What a charge asks of a channel.
 #[derive(Debug, Clone)]
@@ -35,16 +37,17 @@ impl Flow {
             (None, []) => Because::Score,
             (None, _) => Because::Failover,
         };
-        choose(&candidates, &weights(&config), first, self.seed(), now)
+        choose(&candidates, &config.routing.weights, first, self.seed(), now)
     }
 
     /// Decides and takes note: a probe is one charge, not all that come meanwhile.
     pub(crate) fn route(&self, wanted: &Wanted<'_>) -> Decision {
+        let took = Stopwatch::start();
         let decision = self.decide(wanted);
+        self.metrics.route_decided(&decision, took.elapsed());
         if let (Some(channel), Because::Probe) = (&decision.channel, decision.chosen_because) {
             self.channels.probed(channel, self.clock.now());
         }
-        self.metrics.route_decision(&decision);
         decision
     }
 
@@ -55,8 +58,21 @@ impl Flow {
         let after = view.health.is_ejected(now);
         if before != after {
             tracing::warn!(%channel, ejected = after, "a channel's state changed");
+            self.metrics.channel_moved(channel, self.channel_state(channel), Cause::Health);
         }
-        self.metrics.channel_health(channel, &view.health, after, now);
+    }
+
+    /// Where a channel stands now.
+    #[must_use]
+    pub fn channel_state(&self, id: &ChannelId) -> ChannelState {
+        let now = self.clock.now();
+        let health = self.channels.view(id, now).health;
+        match self.channel(id) {
+            Some(channel) if !channel.enabled => ChannelState::Disabled,
+            _ if health.is_ejected(now) => ChannelState::Ejected,
+            _ if health.is_probe_due(now) => ChannelState::Probing,
+            _ => ChannelState::Open,
+        }
     }
 
     fn candidate(&self, channel: &Channel, wanted: &Wanted<'_>) -> Candidate {
@@ -95,8 +111,4 @@ impl Flow {
         .into_iter()
         .find_map(|(holds, exclusion)| holds.then_some(exclusion))
     }
-}
-
-fn weights(_config: &Config) -> Weights {
-    Weights::default()
 }

@@ -78,7 +78,7 @@ impl Flow {
                 Outcome::Pending { .. } | Outcome::Paid(_) | Outcome::Closed | Outcome::Absent => {
                     let done = self.report(changed.charge.id, id, outcome, Source::Create).await?;
                     if let Some(since) = first_failed {
-                        self.metrics.failover(since.elapsed());
+                        self.metrics.failed_over(since.elapsed());
                     }
                     return Ok(done);
                 }
