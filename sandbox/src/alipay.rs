@@ -82,21 +82,13 @@ impl Wire for Alipay {
         let text = opened.split_once('?').map_or(opened, |(_, query)| query);
         let fields = form::decode(text)?;
         let keys = request::field(&fields, "app_id").and_then(|app_id| world.keys.alipay(app_id));
-        let call = request::check(&fields, keys)
-            .ok()
-            .filter(|call| call.method.is_front())?;
-        let visited = world
-            .ledger
-            .change(|book| create::visit(book, &call, &desk(world, &call)));
+        let call = request::check(&fields, keys).ok().filter(|call| call.method.is_front())?;
+        let visited = world.ledger.change(|book| create::visit(book, &call, &desk(world, &call)));
         visited.ok().map(|(key, _)| key)
     }
 
     fn scanned(&self, world: &World, book: &mut Book, key: &OrderKey) {
-        let desk = Desk {
-            dice: &world.dice,
-            now: world.now(),
-            seller_id: "",
-        };
+        let desk = Desk { dice: &world.dice, now: world.now(), seller_id: "" };
         create::begin(book, key, &desk);
     }
 }
@@ -110,14 +102,7 @@ async fn gateway(State(world): State<Arc<World>>, request: Request) -> Response<
     match request::check(&fields, keys) {
         Err(rejected) => reject(&world, &fields, &rejected),
         Ok(call) if call.method.is_front() => open_cashier(&world, &call).await,
-        Ok(call) => {
-            operate(
-                &world,
-                &call,
-                request::field(&fields, "method").unwrap_or_default(),
-            )
-            .await
-        }
+        Ok(call) => operate(&world, &call, request::field(&fields, "method").unwrap_or_default()).await,
     }
 }
 
@@ -130,18 +115,11 @@ async fn read(request: Request) -> Option<Fields> {
 fn reject(world: &World, fields: &Fields, rejected: &Rejected) -> Response<Body> {
     let value = |name| request::field(fields, name).unwrap_or_default();
     let method = value("method");
-    if matches!(
-        method,
-        "alipay.trade.page.pay" | "alipay.trade.wap.pay" | "alipay.trade.app.pay"
-    ) {
+    if matches!(method, "alipay.trade.page.pay" | "alipay.trade.wap.pay" | "alipay.trade.app.pay") {
         return front::error(&rejected.refusal);
     }
     let node = rejected.refusal.node();
-    match world
-        .keys
-        .alipay(value("app_id"))
-        .filter(|_| rejected.signed)
-    {
+    match world.keys.alipay(value("app_id")).filter(|_| rejected.signed) {
         Some(keys) => json(answer::signed(method, &node, &keys.alipay, None)),
         None => json(answer::unsigned(method, &node)),
     }
@@ -174,22 +152,10 @@ async fn open_cashier(world: &Arc<World>, call: &Call) -> Response<Body> {
 
 async fn operate(world: &Arc<World>, call: &Call, method: &str) -> Response<Body> {
     let mut made = None;
-    let refuse = |kind| {
-        write(
-            world,
-            (call, method),
-            &refusal_of(kind, call.method).node(),
-            false,
-        )
-    };
+    let refuse = |kind| write(world, (call, method), &refusal_of(kind, call.method).node(), false);
     let response = serve::answer(world, &scope(call), refuse, |drawn| {
         let node = perform(world, call, drawn, &mut made).unwrap_or_else(|refusal| refusal.node());
-        write(
-            world,
-            (call, method),
-            &node,
-            drawn.kind == Some(FaultKind::BadSignature),
-        )
+        write(world, (call, method), &node, drawn.kind == Some(FaultKind::BadSignature))
     })
     .await;
     if let Some(key) = made {
@@ -198,19 +164,12 @@ async fn operate(world: &Arc<World>, call: &Call, method: &str) -> Response<Body
     response
 }
 
-fn perform(
-    world: &Arc<World>,
-    call: &Call,
-    drawn: &Drawn,
-    made: &mut Option<OrderKey>,
-) -> Result<Node, Refusal> {
+fn perform(world: &Arc<World>, call: &Call, drawn: &Drawn, made: &mut Option<OrderKey>) -> Result<Node, Refusal> {
     let now = world.now();
     let lagging = drawn.kind == Some(FaultKind::NotFoundLag);
     match call.method {
         Method::Precreate => {
-            let (key, node) = world
-                .ledger
-                .change(|book| create::precreate(book, call, &desk(world, call)))?;
+            let (key, node) = world.ledger.change(|book| create::precreate(book, call, &desk(world, call)))?;
             *made = key;
             Ok(node)
         }
@@ -236,17 +195,11 @@ fn perform(
 /// A refund ends at once unless a fault says otherwise; then `fund_change` is N and a query tells.
 fn give_back(world: &Arc<World>, call: &Call, drawn: &Drawn) -> Result<Node, Refusal> {
     let now = world.now();
-    let at_once = drawn.refund_delay_s.is_none()
-        && drawn
-            .refund_state
-            .is_none_or(|state| state == RefundState::Success);
+    let at_once =
+        drawn.refund_delay_s.is_none() && drawn.refund_state.is_none_or(|state| state == RefundState::Success);
     let (node, booked) = world.ledger.change(|book| {
         let asked = refund::refund(book, call, &world.dice, now)?;
-        let moved = at_once
-            && asked
-                .booked
-                .as_ref()
-                .is_some_and(|key| book.end_refund(key, RefundState::Success, now));
+        let moved = at_once && asked.booked.as_ref().is_some_and(|key| book.end_refund(key, RefundState::Success, now));
         Ok((refund::answer(book, &asked, moved, now), asked.booked))
     })?;
     match booked {
@@ -263,8 +216,7 @@ fn cancel(world: &Arc<World>, call: &Call, now: i64) -> Result<Node, Refusal> {
             trade::Cancelled::Nothing(node) | trade::Cancelled::Closed(node) => (node, None),
             trade::Cancelled::Refund(node, order) => {
                 let key = refund::of_cancel(book, &order, &world.dice, now);
-                let key =
-                    key.filter(|key: &RefundKey| book.end_refund(key, RefundState::Success, now));
+                let key = key.filter(|key: &RefundKey| book.end_refund(key, RefundState::Success, now));
                 (node, key)
             }
         })
@@ -277,10 +229,7 @@ fn cancel(world: &Arc<World>, call: &Call, now: i64) -> Result<Node, Refusal> {
 
 /// The race every merchant must survive: the payer pays just before the close.
 fn pay_meanwhile(world: &Arc<World>, call: &Call) {
-    let order_no = call
-        .biz
-        .get("out_trade_no")
-        .and_then(|value| value.as_str());
+    let order_no = call.biz.get("out_trade_no").and_then(|value| value.as_str());
     if let Some(order_no) = order_no {
         let request = ScanRequest::order(ProviderName::Alipay, call.app_id.clone(), order_no);
         if let Err(reason) = payers::scan(world, &request) {
@@ -306,14 +255,10 @@ async fn pay(State(world): State<Arc<World>>, request: Request) -> Response<Body
 fn refusal_of(kind: FaultKind, method: Method) -> Refusal {
     match (kind, method) {
         (FaultKind::Congested, _) => Refusal::congested(),
-        (FaultKind::Declined, Method::Refund) => {
-            Refusal::business("ACQ.TRADE_NOT_ALLOW_REFUND", "当前交易不允许退款")
-        }
+        (FaultKind::Declined, Method::Refund) => Refusal::business("ACQ.TRADE_NOT_ALLOW_REFUND", "当前交易不允许退款"),
         (FaultKind::Declined, _) => Refusal::business("ACQ.PAYMENT_REQUEST_HAS_RISK", "支付有风险"),
         (FaultKind::NoAuth, _) => Refusal::business("ACQ.ACCESS_FORBIDDEN", "无权限使用接口"),
-        (FaultKind::NotEnough, _) => {
-            Refusal::business("ACQ.SELLER_BALANCE_NOT_ENOUGH", "卖家余额不足")
-        }
+        (FaultKind::NotEnough, _) => Refusal::business("ACQ.SELLER_BALANCE_NOT_ENOUGH", "卖家余额不足"),
         (FaultKind::Accepted, _) => Refusal::business("ACQ.SYSTEM_ERROR", "接口返回错误"),
         (
             FaultKind::ServerError
@@ -336,9 +281,7 @@ fn scope(call: &Call) -> Scope<'_> {
         provider: ProviderName::Alipay,
         account: &call.app_id,
         operation: match call.method {
-            Method::Precreate | Method::PagePay | Method::WapPay | Method::AppPay => {
-                Operation::Create
-            }
+            Method::Precreate | Method::PagePay | Method::WapPay | Method::AppPay => Operation::Create,
             Method::Query => Operation::Query,
             Method::Close | Method::Cancel => Operation::Close,
             Method::Refund => Operation::Refund,
@@ -348,16 +291,8 @@ fn scope(call: &Call) -> Scope<'_> {
 }
 
 fn desk<'a>(world: &'a World, call: &Call) -> Desk<'a> {
-    let account = world
-        .accounts
-        .alipay
-        .iter()
-        .find(|account| account.app_id == call.app_id);
-    Desk {
-        dice: &world.dice,
-        now: world.now(),
-        seller_id: account.map_or("", |account| account.seller_id.as_str()),
-    }
+    let account = world.accounts.alipay.iter().find(|account| account.app_id == call.app_id);
+    Desk { dice: &world.dice, now: world.now(), seller_id: account.map_or("", |account| account.seller_id.as_str()) }
 }
 
 fn write(world: &World, (call, method): (&Call, &str), node: &Node, badly: bool) -> Response<Body> {
@@ -365,11 +300,7 @@ fn write(world: &World, (call, method): (&Call, &str), node: &Node, badly: bool)
         return json(answer::unsigned(method, node));
     };
     let sn = sign::cert_sn(&keys.alipay_cert_pem).filter(|_| call.certificate_mode);
-    let signed = if badly {
-        answer::badly_signed
-    } else {
-        answer::signed
-    };
+    let signed = if badly { answer::badly_signed } else { answer::signed };
     let mut response = json(signed(method, node, &keys.alipay, sn.as_deref()));
     if let Ok(trace) = HeaderValue::from_str(&world.dice.text(32)) {
         response.headers_mut().insert("trace_id", trace);

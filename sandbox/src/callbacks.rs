@@ -52,10 +52,8 @@ pub(crate) struct Callbacks {
 
 impl Callbacks {
     pub(crate) fn new() -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
-            .timeout(ANSWER_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy();
+        let client =
+            reqwest::Client::builder().timeout(ANSWER_TIMEOUT).redirect(reqwest::redirect::Policy::none()).no_proxy();
         Ok(Self {
             client: client.build()?,
             records: Mutex::new(VecDeque::new()),
@@ -65,12 +63,7 @@ impl Callbacks {
 
     /// Everything sent so far, oldest first.
     pub(crate) fn records(&self) -> Vec<CallbackView> {
-        self.records
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .cloned()
-            .collect()
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     fn keep(&self, record: CallbackView) {
@@ -80,16 +73,12 @@ impl Callbacks {
         }
         records.push_back(record);
         drop(records);
-        self.sent
-            .send_modify(|count| *count = count.wrapping_add(1));
+        self.sent.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     async fn post(&self, callback: OutgoingCallback) -> Option<(u16, Vec<u8>)> {
-        let mut request = self
-            .client
-            .post(&callback.url)
-            .header("content-type", callback.content_type)
-            .body(callback.body);
+        let mut request =
+            self.client.post(&callback.url).header("content-type", callback.content_type).body(callback.body);
         for (name, value) in callback.headers {
             request = request.header(name, value);
         }
@@ -104,31 +93,20 @@ impl Callbacks {
 /// Tells the merchant of an event, in the background, until it is acknowledged or the schedule ends.
 pub(crate) fn announce(world: &Arc<World>, event: Event) {
     let scope = place(&event);
-    let scope = Scope {
-        provider: scope.0,
-        account: &scope.1,
-        operation: Operation::Callback,
-    };
+    let scope = Scope { provider: scope.0, account: &scope.1, operation: Operation::Callback };
     let drawn = world.faults.draw_callback(&scope, world.now());
     let copies = if drawn.doubled { 2 } else { 1 };
     let id = format!("{:016x}{:016x}", world.dice.roll(), world.dice.roll());
     for _ in 0..copies {
-        let delivery = Delivery {
-            world: world.clone(),
-            event: event.clone(),
-            id: id.clone(),
-            announced_at: world.now(),
-            drawn,
-        };
+        let delivery =
+            Delivery { world: world.clone(), event: event.clone(), id: id.clone(), announced_at: world.now(), drawn };
         world.spawn(delivery.run());
     }
 }
 
 /// Announces the payment of a paid order once more; false when it is not paid.
 pub(crate) fn resend(world: &Arc<World>, key: &OrderKey) -> bool {
-    let paid = world
-        .ledger
-        .read(|book| book.order(key).is_some_and(|order| order.payment.is_some()));
+    let paid = world.ledger.read(|book| book.order(key).is_some_and(|order| order.payment.is_some()));
     if paid {
         announce(world, Event::Paid(key.clone()));
     }
@@ -141,16 +119,9 @@ pub(crate) async fn first_sending(world: &World, event: &Event) {
     let (provider, account) = place(event);
     let (name, number) = label(event);
     let wait = sent.wait_for(|_| {
-        let records = world
-            .callbacks
-            .records
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let records = world.callbacks.records.lock().unwrap_or_else(PoisonError::into_inner);
         records.iter().any(|record| {
-            record.provider == provider
-                && record.account == account
-                && record.event == name
-                && record.number == number
+            record.provider == provider && record.account == account && record.event == name && record.number == number
         })
     });
     if tokio::time::timeout(ANSWER_TIMEOUT, wait).await.is_err() {
@@ -182,10 +153,7 @@ impl Delivery {
                 return;
             }
         }
-        tracing::warn!(
-            number = label(&self.event).1,
-            "a callback was never acknowledged"
-        );
+        tracing::warn!(number = label(&self.event).1, "a callback was never acknowledged");
     }
 
     /// One sending; true ends the retries.
@@ -195,33 +163,15 @@ impl Delivery {
         let mut twist = self.drawn.twist;
         // Probes with a garbage signature are followed by the properly signed callback (wechatpay.md 2.3).
         twist.bad_signature &= sending == 1;
-        let content = Sending {
-            id: &self.id,
-            event: &self.event,
-            announced_at: self.announced_at,
-            twist,
-        };
+        let content = Sending { id: &self.id, event: &self.event, announced_at: self.announced_at, twist };
         let Some(callback) = wire.callback(&self.world, &content) else {
             return true;
         };
-        let scope = Scope {
-            provider,
-            account: &account,
-            operation: Operation::Callback,
-        };
-        let lost = self
-            .world
-            .faults
-            .loses(&scope, &self.world.dice, self.world.now());
+        let scope = Scope { provider, account: &account, operation: Operation::Callback };
+        let lost = self.world.faults.loses(&scope, &self.world.dice, self.world.now());
         let (sent_at, url) = (self.world.now(), callback.url.clone());
-        let answer = if lost {
-            None
-        } else {
-            self.world.callbacks.post(callback).await
-        };
-        let acknowledged = answer
-            .as_ref()
-            .is_some_and(|(status, body)| wire.acknowledged(*status, body));
+        let answer = if lost { None } else { self.world.callbacks.post(callback).await };
+        let acknowledged = answer.as_ref().is_some_and(|(status, body)| wire.acknowledged(*status, body));
         let (event, number) = label(&self.event);
         let status = answer.map(|(status, _)| status);
         self.world.callbacks.keep(CallbackView {

@@ -18,14 +18,9 @@ impl Clock {
     /// The machine's own clock.
     pub fn system() -> Self {
         Self::new(|| {
-            #[allow(
-                clippy::disallowed_methods,
-                reason = "this file is the sandbox's only reader of the system clock"
-            )]
+            #[allow(clippy::disallowed_methods, reason = "this file is the sandbox's only reader of the system clock")]
             let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-            since.map_or(0, |elapsed| {
-                i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)
-            })
+            since.map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
         })
     }
 
@@ -49,17 +44,13 @@ pub(crate) fn rfc3339_beijing(at_ms: i64) -> String {
 /// Writes Beijing time in a strftime pattern, to the second.
 pub(crate) fn beijing(at_ms: i64, pattern: &str) -> String {
     let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(8));
-    jiff::Timestamp::from_millisecond(at_ms).map_or_else(
-        |_| String::new(),
-        |at| at.to_zoned(zone).strftime(pattern).to_string(),
-    )
+    jiff::Timestamp::from_millisecond(at_ms)
+        .map_or_else(|_| String::new(), |at| at.to_zoned(zone).strftime(pattern).to_string())
 }
 
 /// Reads an RFC 3339 time with an offset into Unix milliseconds.
 pub(crate) fn read_rfc3339(text: &str) -> Option<i64> {
-    text.parse::<jiff::Timestamp>()
-        .ok()
-        .map(|at| at.as_millisecond())
+    text.parse::<jiff::Timestamp>().ok().map(|at| at.as_millisecond())
 }
 
 /// Reads a Beijing time in a strptime pattern without an offset into Unix milliseconds.

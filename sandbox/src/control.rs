@@ -28,10 +28,7 @@ pub(crate) fn router(world: &Arc<World>) -> Router {
     Router::new()
         .route("/", get(show_page))
         .route("/scan", post(scan))
-        .route(
-            "/faults",
-            get(list_faults).post(set_fault).delete(clear_faults),
-        )
+        .route("/faults", get(list_faults).post(set_fault).delete(clear_faults))
         .route("/payers", get(show_payers).post(set_payers))
         .route("/ledger", get(ledger))
         .route("/accounts", get(accounts))
@@ -48,14 +45,7 @@ async fn show_page(State(world): Shared) -> Html<String> {
 async fn scan(State(world): Shared, Json(request): Json<ScanRequest>) -> Response {
     match payers::scan(&world, &request) {
         Ok(scanned) => Json(scanned).into_response(),
-        Err(reason) => (
-            StatusCode::CONFLICT,
-            Json(Refusal {
-                paid: false,
-                reason,
-            }),
-        )
-            .into_response(),
+        Err(reason) => (StatusCode::CONFLICT, Json(Refusal { paid: false, reason })).into_response(),
     }
 }
 
@@ -96,10 +86,7 @@ struct LedgerPage {
 }
 
 async fn ledger(State(world): Shared) -> Json<LedgerPage> {
-    Json(LedgerPage {
-        book: world.ledger.read(Book::view),
-        callbacks: world.callbacks.records(),
-    })
+    Json(LedgerPage { book: world.ledger.read(Book::view), callbacks: world.callbacks.records() })
 }
 
 async fn accounts(State(world): Shared) -> Response {
@@ -118,19 +105,12 @@ async fn resend(State(world): Shared, Json(asked): Json<Resend>) -> StatusCode {
     let key = world.ledger.read(|book| {
         let mut named = book.orders().filter(|order| {
             let here = order.key.provider == asked.provider && order.key.order_no == asked.order_no;
-            here && asked
-                .account
-                .as_ref()
-                .is_none_or(|account| *account == order.key.account)
+            here && asked.account.as_ref().is_none_or(|account| *account == order.key.account)
         });
         named.next().map(|order| order.key.clone())
     });
     let sent = key.is_some_and(|key: OrderKey| callbacks::resend(&world, &key));
-    if sent {
-        StatusCode::ACCEPTED
-    } else {
-        StatusCode::NOT_FOUND
-    }
+    if sent { StatusCode::ACCEPTED } else { StatusCode::NOT_FOUND }
 }
 
 #[derive(Deserialize)]
@@ -143,16 +123,8 @@ struct EndRefund {
 }
 
 async fn end_refund(State(world): Shared, Json(asked): Json<EndRefund>) -> StatusCode {
-    let key = RefundKey {
-        provider: asked.provider,
-        account: asked.account,
-        refund_no: asked.refund_no,
-    };
-    if refunds::finish(&world, key, asked.state) {
-        StatusCode::NO_CONTENT
-    } else {
-        StatusCode::NOT_FOUND
-    }
+    let key = RefundKey { provider: asked.provider, account: asked.account, refund_no: asked.refund_no };
+    if refunds::finish(&world, key, asked.state) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
 }
 
 #[cfg(test)]

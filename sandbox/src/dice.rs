@@ -36,18 +36,14 @@ impl Dice {
 
     /// A text of the given length over `0-9A-Za-z`.
     pub(crate) fn text(&self, length: usize) -> String {
-        std::iter::repeat_with(|| self.letter())
-            .take(length)
-            .collect()
+        std::iter::repeat_with(|| self.letter()).take(length).collect()
     }
 
     /// A text of decimal digits of the given length.
     pub(crate) fn digits(&self, length: usize) -> String {
-        std::iter::repeat_with(|| {
-            char::from(b'0'.saturating_add(u8::try_from(self.below(10)).unwrap_or(0)))
-        })
-        .take(length)
-        .collect()
+        std::iter::repeat_with(|| char::from(b'0'.saturating_add(u8::try_from(self.below(10)).unwrap_or(0))))
+            .take(length)
+            .collect()
     }
 
     fn letter(&self) -> char {

@@ -94,10 +94,7 @@ pub(crate) struct Faults {
 
 impl Faults {
     pub(crate) fn new() -> Self {
-        Self {
-            settings: Mutex::new(Vec::new()),
-            changes: watch::Sender::new(0),
-        }
+        Self { settings: Mutex::new(Vec::new()), changes: watch::Sender::new(0) }
     }
 
     /// Sets a fault, replacing the one of the same scope.
@@ -120,10 +117,7 @@ impl Faults {
 
     /// The settings in force.
     pub(crate) fn list(&self) -> Vec<FaultSetting> {
-        self.settings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Wakes at each change of settings.
@@ -135,9 +129,7 @@ impl Faults {
     pub(crate) fn draw(&self, scope: &Scope<'_>, dice: &Dice, now: i64) -> Drawn {
         self.with_match(scope, now, |fault| {
             let mut drawn = Drawn {
-                latency_ms: fault
-                    .latency_ms
-                    .saturating_add(dice.below(fault.jitter_ms.saturating_add(1))),
+                latency_ms: fault.latency_ms.saturating_add(dice.below(fault.jitter_ms.saturating_add(1))),
                 hang_ms: fault.hang_ms,
                 kind: None,
                 refund_state: fault.refund_state,
@@ -163,14 +155,12 @@ impl Faults {
 
     /// Whether one sending of a callback gets lost.
     pub(crate) fn loses(&self, scope: &Scope<'_>, dice: &Dice, now: i64) -> bool {
-        self.with_match(scope, now, |fault| dice.chance(fault.lost_ratio))
-            .unwrap_or(false)
+        self.with_match(scope, now, |fault| dice.chance(fault.lost_ratio)).unwrap_or(false)
     }
 
     /// Whether the callback is to reach the merchant before the reply to the create call does.
     pub(crate) fn before_reply(&self, scope: &Scope<'_>, now: i64) -> bool {
-        self.with_match(scope, now, |fault| fault.before_reply)
-            .unwrap_or(false)
+        self.with_match(scope, now, |fault| fault.before_reply).unwrap_or(false)
     }
 
     /// Whether codes of this account can be made but not paid.
@@ -178,11 +168,7 @@ impl Faults {
         let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
         settings.iter().any(|setting| {
             let here = setting.scope.provider == provider
-                && setting
-                    .scope
-                    .account
-                    .as_deref()
-                    .is_none_or(|named| named == account);
+                && setting.scope.account.as_deref().is_none_or(|named| named == account);
             here && setting.fault.silent && setting.fault.in_force(now)
         })
     }
@@ -194,35 +180,22 @@ impl Faults {
             let whole = setting.scope.provider == provider
                 && setting.scope.account.is_none()
                 && setting.scope.operation.is_none();
-            let always = setting.fault.kind == Some(FaultKind::RefuseConnection)
-                && setting.fault.fail_ratio >= 1.0;
+            let always = setting.fault.kind == Some(FaultKind::RefuseConnection) && setting.fault.fail_ratio >= 1.0;
             whole && always && setting.fault.count.is_none() && setting.fault.in_force(now)
         })
     }
 
     fn change(&self, act: impl FnOnce(&mut Vec<FaultSetting>)) {
         act(&mut self.settings.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changes
-            .send_modify(|version| *version = version.wrapping_add(1));
+        self.changes.send_modify(|version| *version = version.wrapping_add(1));
     }
 
-    fn with_match<R>(
-        &self,
-        scope: &Scope<'_>,
-        now: i64,
-        act: impl FnOnce(&mut Fault) -> R,
-    ) -> Option<R> {
+    fn with_match<R>(&self, scope: &Scope<'_>, now: i64, act: impl FnOnce(&mut Fault) -> R) -> Option<R> {
         let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
-        let matching = settings
-            .iter_mut()
-            .filter(|setting| scope.within(&setting.scope) && setting.fault.in_force(now));
+        let matching =
+            settings.iter_mut().filter(|setting| scope.within(&setting.scope) && setting.fault.in_force(now));
         matching
-            .max_by_key(|setting| {
-                (
-                    setting.scope.account.is_some(),
-                    setting.scope.operation.is_some(),
-                )
-            })
+            .max_by_key(|setting| (setting.scope.account.is_some(), setting.scope.operation.is_some()))
             .map(|setting| act(&mut setting.fault))
     }
 }
@@ -238,13 +211,8 @@ pub(crate) struct Scope<'a> {
 impl Scope<'_> {
     fn within(&self, scope: &FaultScope) -> bool {
         scope.provider == self.provider
-            && scope
-                .account
-                .as_deref()
-                .is_none_or(|account| account == self.account)
-            && scope
-                .operation
-                .is_none_or(|operation| operation == self.operation)
+            && scope.account.as_deref().is_none_or(|account| account == self.account)
+            && scope.operation.is_none_or(|operation| operation == self.operation)
     }
 }
 
@@ -253,20 +221,12 @@ mod tests {
     use super::*;
 
     fn setting(account: Option<&str>, operation: Option<Operation>, fault: Fault) -> FaultSetting {
-        let scope = FaultScope {
-            provider: ProviderName::Alipay,
-            account: account.map(str::to_owned),
-            operation,
-        };
+        let scope = FaultScope { provider: ProviderName::Alipay, account: account.map(str::to_owned), operation };
         FaultSetting { scope, fault }
     }
 
     fn draw(faults: &Faults, account: &str, operation: Operation, now: i64) -> Option<FaultKind> {
-        let scope = Scope {
-            provider: ProviderName::Alipay,
-            account,
-            operation,
-        };
+        let scope = Scope { provider: ProviderName::Alipay, account, operation };
         faults.draw(&scope, &Dice::new(1), now).kind
     }
 
@@ -274,57 +234,28 @@ mod tests {
     fn the_most_specific_setting_wins() {
         let faults = Faults::new();
         faults.set(setting(None, None, Fault::kind(FaultKind::Congested)));
-        faults.set(setting(
-            Some("a"),
-            None,
-            Fault::kind(FaultKind::ServerError),
-        ));
+        faults.set(setting(Some("a"), None, Fault::kind(FaultKind::ServerError)));
         faults.set(setting(Some("a"), Some(Operation::Query), Fault::default()));
-        assert_eq!(
-            draw(&faults, "b", Operation::Create, 0),
-            Some(FaultKind::Congested)
-        );
-        assert_eq!(
-            draw(&faults, "a", Operation::Create, 0),
-            Some(FaultKind::ServerError)
-        );
+        assert_eq!(draw(&faults, "b", Operation::Create, 0), Some(FaultKind::Congested));
+        assert_eq!(draw(&faults, "a", Operation::Create, 0), Some(FaultKind::ServerError));
         assert_eq!(draw(&faults, "a", Operation::Query, 0), None);
     }
 
     #[test]
     fn a_fault_ends_by_count_and_by_time() {
         let faults = Faults::new();
-        faults.set(setting(
-            None,
-            None,
-            Fault {
-                count: Some(1),
-                ..Fault::kind(FaultKind::Html502)
-            },
-        ));
-        assert_eq!(
-            draw(&faults, "a", Operation::Create, 0),
-            Some(FaultKind::Html502)
-        );
+        faults.set(setting(None, None, Fault { count: Some(1), ..Fault::kind(FaultKind::Html502) }));
+        assert_eq!(draw(&faults, "a", Operation::Create, 0), Some(FaultKind::Html502));
         assert_eq!(draw(&faults, "a", Operation::Create, 0), None);
-        faults.set(setting(
-            None,
-            None,
-            Fault {
-                until: Some(10),
-                ..Fault::kind(FaultKind::Html502)
-            },
-        ));
-        assert_eq!(
-            draw(&faults, "a", Operation::Create, 9),
-            Some(FaultKind::Html502)
-        );
+        faults.set(setting(None, None, Fault { until: Some(10), ..Fault::kind(FaultKind::Html502) }));
+        assert_eq!(draw(&faults, "a", Operation::Create, 9), Some(FaultKind::Html502));
         assert_eq!(draw(&faults, "a", Operation::Create, 10), None);
     }
 
     #[test]
     fn a_setting_reads_from_the_control_servers_json() {
-        let text = r#"{"provider":"alipay","operation":"refund_query","fault":{"kind":"hang_after_commit","fail_ratio":0.5}}"#;
+        let text =
+            r#"{"provider":"alipay","operation":"refund_query","fault":{"kind":"hang_after_commit","fail_ratio":0.5}}"#;
         let read: FaultSetting = serde_json::from_str(text).unwrap();
         assert_eq!(read.scope.operation, Some(Operation::RefundQuery));
         assert_eq!(read.fault.kind, Some(FaultKind::HangAfterCommit));

@@ -35,11 +35,7 @@ impl Bed {
         let mut options = Options::new(keys_dir());
         options.clock = Clock::new(move || hand.load(Ordering::SeqCst));
         options.callback_unit_ms = 0;
-        Self {
-            sandbox: Sandbox::start(options).await.unwrap(),
-            inbox: Inbox::open().await,
-            clock,
-        }
+        Self { sandbox: Sandbox::start(options).await.unwrap(), inbox: Inbox::open().await, clock }
     }
 
     pub(crate) fn now(&self) -> i64 {
@@ -59,19 +55,12 @@ pub(crate) fn key_file(name: &str) -> String {
 /// A client that follows no redirect.
 pub(crate) fn client() -> reqwest::Client {
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-    builder
-        .no_proxy()
-        .timeout(Duration::from_secs(5))
-        .build()
-        .unwrap()
+    builder.no_proxy().timeout(Duration::from_secs(5)).build().unwrap()
 }
 
 fn keys_dir() -> PathBuf {
     static MADE: LazyLock<PathBuf> = LazyLock::new(|| {
-        let dir = PathBuf::from(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../target/sandbox-test-keys"
-        ));
+        let dir = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/sandbox-test-keys"));
         Keys::open(&dir, &Accounts::default()).unwrap();
         dir
     });
@@ -95,21 +84,12 @@ impl Inbox {
     async fn open() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/callback", listener.local_addr().unwrap());
-        let shared = Arc::new(Shared {
-            received: Mutex::default(),
-            answers: Mutex::default(),
-            count: watch::Sender::new(0),
-        });
-        let router = Router::new()
-            .route("/callback", post(receive))
-            .with_state(shared.clone());
+        let shared =
+            Arc::new(Shared { received: Mutex::default(), answers: Mutex::default(), count: watch::Sender::new(0) });
+        let router = Router::new().route("/callback", post(receive)).with_state(shared.clone());
         let tasks = Tasks::new();
         tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self {
-            url,
-            shared,
-            _tasks: tasks,
-        }
+        Self { url, shared, _tasks: tasks }
     }
 
     /// What is answered to the next callbacks; `success` afterwards.
@@ -121,10 +101,7 @@ impl Inbox {
     pub(crate) async fn wait(&self, count: usize) -> Vec<Fields> {
         let mut changes = self.shared.count.subscribe();
         let enough = changes.wait_for(|have| *have >= count);
-        tokio::time::timeout(Duration::from_secs(2), enough)
-            .await
-            .expect("a callback")
-            .unwrap();
+        tokio::time::timeout(Duration::from_secs(2), enough).await.expect("a callback").unwrap();
         self.shared.received.lock().unwrap().clone()
     }
 
@@ -135,16 +112,7 @@ impl Inbox {
 }
 
 async fn receive(State(shared): State<Arc<Shared>>, body: String) -> &'static str {
-    shared
-        .received
-        .lock()
-        .unwrap()
-        .push(form::decode(&body).unwrap());
+    shared.received.lock().unwrap().push(form::decode(&body).unwrap());
     shared.count.send_modify(|count| *count += 1);
-    shared
-        .answers
-        .lock()
-        .unwrap()
-        .pop_front()
-        .unwrap_or("success")
+    shared.answers.lock().unwrap().pop_front().unwrap_or("success")
 }

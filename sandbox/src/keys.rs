@@ -112,25 +112,15 @@ impl Keys {
             stranger,
         };
         for account in &accounts.wechatpay {
-            let opened = keys.open_wechatpay(
-                &keys_dir.join("wechatpay").join(&account.mch_id),
-                &account.mch_id,
-            )?;
-            keys.wechatpay
-                .insert(account.mch_id.clone(), Arc::new(opened));
+            let opened = keys.open_wechatpay(&keys_dir.join("wechatpay").join(&account.mch_id), &account.mch_id)?;
+            keys.wechatpay.insert(account.mch_id.clone(), Arc::new(opened));
         }
         for account in &accounts.alipay {
-            let opened = open_alipay(
-                &keys_dir.join("alipay").join(&account.app_id),
-                &account.app_id,
-            )?;
+            let opened = open_alipay(&keys_dir.join("alipay").join(&account.app_id), &account.app_id)?;
             keys.alipay.insert(account.app_id.clone(), opened);
         }
         for account in &accounts.unionpay {
-            let opened = keys.open_unionpay(
-                &keys_dir.join("unionpay").join(&account.mer_id),
-                &account.mer_id,
-            )?;
+            let opened = keys.open_unionpay(&keys_dir.join("unionpay").join(&account.mer_id), &account.mer_id)?;
             keys.unionpay.insert(account.mer_id.clone(), opened);
         }
         Ok(keys)
@@ -164,22 +154,15 @@ impl Keys {
         let public_key = folder.rsa("public_key_private.pem")?;
         folder.text("public_key.pem", || Ok(public_key.public_pem()))?;
         let issuer = || Authority::root(&self.stranger, "Tenpay.com Root CA", "Tenpay.com");
-        let merchant_cert = folder.text("merchant_cert.pem", || {
-            issuer()?.issue(&merchant, mch_id, "微信商户系统", &Serial::hex40())
-        })?;
+        let merchant_cert = folder
+            .text("merchant_cert.pem", || issuer()?.issue(&merchant, mch_id, "微信商户系统", &Serial::hex40()))?;
         let platform_cert = folder.text("platform_cert.pem", || {
             issuer()?.issue(&platform, "Tenpay.com sign", "Tenpay.com", &Serial::hex40())
         })?;
         let merchant_serial = certificate::serial_hex(&merchant_cert)
             .ok_or_else(|| folder.unusable("merchant_cert.pem", "certificate"))?;
         let merchant_serial = folder.text("merchant_serial", || Ok(merchant_serial))?;
-        let id = folder.text("public_key_id", || {
-            Ok(format!(
-                "PUB_KEY_ID_01{}{}",
-                mch_id,
-                store::random_digits(20)
-            ))
-        })?;
+        let id = folder.text("public_key_id", || Ok(format!("PUB_KEY_ID_01{}{}", mch_id, store::random_digits(20))))?;
         let api_v3_key = folder.secret("api_v3_key", || store::random_alphanumeric(32))?;
         if api_v3_key.len() != 32 {
             return Err(folder.unusable("api_v3_key", "32-byte key"));
@@ -201,27 +184,15 @@ impl Keys {
         let folder = Folder::open(dir)?;
         let signing = folder.secret_text("sign.pem", || {
             let key = RsaKey::generate()?;
-            let issuer = Authority::root(
-                &self.stranger,
-                "CFCA TEST OCA1",
-                "China Financial Certification Authority",
-            )?;
+            let issuer = Authority::root(&self.stranger, "CFCA TEST OCA1", "China Financial Certification Authority")?;
             let subject = format!("041@{mer_id}@{mer_id}@00000001");
-            Ok(format!(
-                "{}{}",
-                key.private_pem(),
-                issuer.issue(&key, &subject, "CFCA TEST OCA1", &Serial::short())?
-            ))
+            Ok(format!("{}{}", key.private_pem(), issuer.issue(&key, &subject, "CFCA TEST OCA1", &Serial::short())?))
         })?;
         let key = RsaKey::from_pem(&signing).ok_or_else(|| folder.unusable("sign.pem", "key"))?;
-        let cert_id = certificate::serial_decimal(&signing)
-            .ok_or_else(|| folder.unusable("sign.pem", "certificate"))?;
+        let cert_id =
+            certificate::serial_decimal(&signing).ok_or_else(|| folder.unusable("sign.pem", "certificate"))?;
         let secure_key = folder.secret("secure_key", || store::random_alphanumeric(32))?;
-        Ok(UnionpayKeys {
-            merchant: key.public(),
-            cert_id,
-            secure_key,
-        })
+        Ok(UnionpayKeys { merchant: key.public(), cert_id, secure_key })
     }
 }
 
@@ -232,21 +203,10 @@ fn open_alipay(dir: &Path, app_id: &str) -> Result<AlipayKeys, KeysError> {
     folder.text("app_public_key.pem", || Ok(app.public_pem()))?;
     folder.text("alipay_public_key.pem", || Ok(alipay.public_pem()))?;
     if !folder.has("root_cert.crt") {
-        let root = Authority::root(
-            &RsaKey::generate()?,
-            "Ant Financial Certification Authority R1",
-            "Ant Financial",
-        )?;
-        folder.text("app_cert.crt", || {
-            root.issue(&app, app_id, "Sandbox merchant", &Serial::hex32())
-        })?;
+        let root = Authority::root(&RsaKey::generate()?, "Ant Financial Certification Authority R1", "Ant Financial")?;
+        folder.text("app_cert.crt", || root.issue(&app, app_id, "Sandbox merchant", &Serial::hex32()))?;
         folder.text("alipay_cert.crt", || {
-            root.issue(
-                &alipay,
-                "支付宝(中国)网络技术有限公司",
-                "Ant Financial",
-                &Serial::hex32(),
-            )
+            root.issue(&alipay, "支付宝(中国)网络技术有限公司", "Ant Financial", &Serial::hex32())
         })?;
         folder.text("root_cert.crt", || Ok(root.cert_pem().to_owned()))?;
     }
@@ -263,32 +223,16 @@ fn unionpay_platform(dir: &Path) -> Result<UnionpayPlatform, KeysError> {
     let folder = Folder::open(dir)?;
     let leaf = folder.rsa("leaf_key.pem")?;
     if !folder.has("leaf.pem") {
-        let root = Authority::root(
-            &RsaKey::generate()?,
-            "CFCA TEST CS CA",
-            "China Financial Certification Authority",
-        )?;
+        let root = Authority::root(&RsaKey::generate()?, "CFCA TEST CS CA", "China Financial Certification Authority")?;
         let middle_key = RsaKey::generate()?;
-        let middle = root.under(
-            &middle_key,
-            "CFCA TEST OCA1",
-            "China Financial Certification Authority",
-        )?;
+        let middle = root.under(&middle_key, "CFCA TEST OCA1", "China Financial Certification Authority")?;
         folder.replace("root.cer", root.cert_pem())?;
         folder.replace("middle.cer", middle.cert_pem())?;
         folder.text("leaf.pem", || {
-            middle.issue(
-                &leaf,
-                "041@sandbox@00040000:SIGN@00000001",
-                "CFCA TEST OCA1",
-                &Serial::short(),
-            )
+            middle.issue(&leaf, "041@sandbox@00040000:SIGN@00000001", "CFCA TEST OCA1", &Serial::short())
         })?;
     }
-    Ok(UnionpayPlatform {
-        leaf,
-        leaf_cert_pem: folder.read("leaf.pem")?,
-    })
+    Ok(UnionpayPlatform { leaf, leaf_cert_pem: folder.read("leaf.pem")? })
 }
 
 #[cfg(test)]

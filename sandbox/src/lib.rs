@@ -37,9 +37,7 @@ pub use clock::Clock;
 pub use faults::{Fault, FaultKind, FaultScope, FaultSetting, Operation};
 pub use keys::KeysError;
 pub use ledger::{LedgerView, OrderState, OrderView, PaymentView, RefundState, RefundView};
-pub use options::{
-    Accounts, AlipayAccount, Options, ProviderName, UnionpayAccount, WechatpayAccount,
-};
+pub use options::{Accounts, AlipayAccount, Options, ProviderName, UnionpayAccount, WechatpayAccount};
 pub use payers::{PayerHabits, ScanRefused, ScanRequest, Scanned};
 
 use wire::Wire;
@@ -90,8 +88,7 @@ impl Sandbox {
     /// Makes or reads the keys and opens the sockets. The first start with an empty `keys_dir` takes a second or two.
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let (keys_dir, accounts) = (options.keys_dir.clone(), options.accounts.clone());
-        let keys =
-            tokio::task::spawn_blocking(move || keys::Keys::open(&keys_dir, &accounts)).await??;
+        let keys = tokio::task::spawn_blocking(move || keys::Keys::open(&keys_dir, &accounts)).await??;
         let world = Arc::new(World {
             clock: options.clock.clone(),
             dice: dice::Dice::new(options.seed),
@@ -116,15 +113,7 @@ impl Sandbox {
         let control = serve::listen(&world, None, address, control::router(&world))
             .await
             .map_err(|source| StartError::Listen { address, source })?;
-        Ok(Self {
-            addresses: Addresses {
-                wechatpay,
-                alipay,
-                unionpay,
-                control,
-            },
-            world,
-        })
+        Ok(Self { addresses: Addresses { wechatpay, alipay, unionpay, control }, world })
     }
 
     /// Where the servers listen.
@@ -174,27 +163,13 @@ impl Sandbox {
 
     /// Announces the payment of a paid order once more; false when it is not paid.
     pub fn resend_callback(&self, provider: ProviderName, account: &str, order_no: &str) -> bool {
-        let key = ledger::OrderKey {
-            provider,
-            account: account.to_owned(),
-            order_no: order_no.to_owned(),
-        };
+        let key = ledger::OrderKey { provider, account: account.to_owned(), order_no: order_no.to_owned() };
         callbacks::resend(&self.world, &key)
     }
 
     /// Brings a pending refund to its end now; false when it is not pending.
-    pub fn end_refund(
-        &self,
-        provider: ProviderName,
-        account: &str,
-        refund_no: &str,
-        state: RefundState,
-    ) -> bool {
-        let key = ledger::RefundKey {
-            provider,
-            account: account.to_owned(),
-            refund_no: refund_no.to_owned(),
-        };
+    pub fn end_refund(&self, provider: ProviderName, account: &str, refund_no: &str, state: RefundState) -> bool {
+        let key = ledger::RefundKey { provider, account: account.to_owned(), refund_no: refund_no.to_owned() };
         refunds::finish(&self.world, key, state)
     }
 

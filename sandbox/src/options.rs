@@ -116,17 +116,9 @@ pub struct UnionpayAccount {
 impl Default for Accounts {
     fn default() -> Self {
         Self {
-            wechatpay: vec![WechatpayAccount {
-                mch_id: "1900000001".into(),
-                app_id: "wx5a2d0c4e1f8b7a63".into(),
-            }],
-            alipay: vec![AlipayAccount {
-                app_id: "2021000000000001".into(),
-                seller_id: "2088000000000001".into(),
-            }],
-            unionpay: vec![UnionpayAccount {
-                mer_id: "777290058110001".into(),
-            }],
+            wechatpay: vec![WechatpayAccount { mch_id: "1900000001".into(), app_id: "wx5a2d0c4e1f8b7a63".into() }],
+            alipay: vec![AlipayAccount { app_id: "2021000000000001".into(), seller_id: "2088000000000001".into() }],
+            unionpay: vec![UnionpayAccount { mer_id: "777290058110001".into() }],
         }
     }
 }

@@ -50,33 +50,18 @@ pub struct ScanRequest {
 
 impl Default for ScanRequest {
     fn default() -> Self {
-        Self {
-            code: None,
-            provider: None,
-            account: None,
-            order_no: None,
-            amount: None,
-            pay: true,
-            late: false,
-        }
+        Self { code: None, provider: None, account: None, order_no: None, amount: None, pay: true, late: false }
     }
 }
 
 impl ScanRequest {
     /// Scans and pays a code.
     pub fn code(code: impl Into<String>) -> Self {
-        Self {
-            code: Some(code.into()),
-            ..Self::default()
-        }
+        Self { code: Some(code.into()), ..Self::default() }
     }
 
     /// Scans and pays an order by its number.
-    pub fn order(
-        provider: ProviderName,
-        account: impl Into<String>,
-        order_no: impl Into<String>,
-    ) -> Self {
+    pub fn order(provider: ProviderName, account: impl Into<String>, order_no: impl Into<String>) -> Self {
         Self {
             provider: Some(provider),
             account: Some(account.into()),
@@ -136,10 +121,7 @@ impl Payers {
     }
 
     pub(crate) fn habits(&self) -> PayerHabits {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -153,15 +135,10 @@ pub(crate) fn scan(world: &Arc<World>, request: &ScanRequest) -> Result<Scanned,
         refuse_stale_code(&order, request, now)?;
     }
     let wire = world.wire(order.key.provider);
-    if world
-        .faults
-        .silent(order.key.provider, &order.key.account, now)
-    {
+    if world.faults.silent(order.key.provider, &order.key.account, now) {
         return Err(ScanRefused::Silent);
     }
-    world
-        .ledger
-        .change(|book| wire.scanned(world, book, &order.key));
+    world.ledger.change(|book| wire.scanned(world, book, &order.key));
     let order = find(world, request).ok_or(ScanRefused::Unknown)?;
     if !request.pay {
         return look(world, &order, request.late);
@@ -171,16 +148,9 @@ pub(crate) fn scan(world: &Arc<World>, request: &ScanRequest) -> Result<Scanned,
         given => given.to_owned(),
     };
     let payer = wire.payer(world, &order);
-    let payment = Payment {
-        trade_no: trade_no.clone(),
-        amount: request.amount.unwrap_or(order.amount),
-        paid_at: now,
-        payer,
-    };
-    world
-        .ledger
-        .change(|book| book.pay(&order.key, payment, request.late))
-        .map_err(refused)?;
+    let payment =
+        Payment { trade_no: trade_no.clone(), amount: request.amount.unwrap_or(order.amount), paid_at: now, payer };
+    world.ledger.change(|book| book.pay(&order.key, payment, request.late)).map_err(refused)?;
     wire.paid(world, &order.key);
     Ok(scanned(&order.key, Some(trade_no)))
 }
@@ -188,11 +158,7 @@ pub(crate) fn scan(world: &Arc<World>, request: &ScanRequest) -> Result<Scanned,
 /// A provider tells that an order can now be paid: simulated payers act on it, and a `before_reply` fault pays it and
 /// waits until the merchant was called once, before the reply to the create call is sent.
 pub(crate) async fn code_made(world: &Arc<World>, key: &OrderKey) {
-    let scope = Scope {
-        provider: key.provider,
-        account: &key.account,
-        operation: Operation::Callback,
-    };
+    let scope = Scope { provider: key.provider, account: &key.account, operation: Operation::Callback };
     if world.faults.before_reply(&scope, world.now()) {
         let request = ScanRequest::order(key.provider, key.account.clone(), key.order_no.clone());
         if scan(world, &request).is_ok() {
@@ -206,13 +172,8 @@ pub(crate) async fn code_made(world: &Arc<World>, key: &OrderKey) {
         return;
     }
     let spread = habits.delay_max_ms.saturating_sub(habits.delay_min_ms);
-    let delay_ms = habits
-        .delay_min_ms
-        .saturating_add(world.dice.below(spread.saturating_add(1)));
-    let request = ScanRequest {
-        pay,
-        ..ScanRequest::order(key.provider, key.account.clone(), key.order_no.clone())
-    };
+    let delay_ms = habits.delay_min_ms.saturating_add(world.dice.below(spread.saturating_add(1)));
+    let request = ScanRequest { pay, ..ScanRequest::order(key.provider, key.account.clone(), key.order_no.clone()) };
     let walker = world.clone();
     world.spawn(async move {
         tokio::time::sleep(Duration::from_millis(delay_ms)).await;
@@ -225,16 +186,10 @@ pub(crate) async fn code_made(world: &Arc<World>, key: &OrderKey) {
 /// A payer may open an order string or a cashier instead of a code: names the order behind it.
 fn visit(world: &World, request: &ScanRequest) -> Option<ScanRequest> {
     let code = request.code.as_deref()?;
-    if world
-        .ledger
-        .read(|book| book.order_by_code(bare(code)).is_some())
-    {
+    if world.ledger.read(|book| book.order_by_code(bare(code)).is_some()) {
         return None;
     }
-    let key = world
-        .wires()
-        .iter()
-        .find_map(|wire| wire.visit(world, code))?;
+    let key = world.wires().iter().find_map(|wire| wire.visit(world, code))?;
     Some(ScanRequest {
         code: None,
         provider: Some(key.provider),
@@ -260,8 +215,7 @@ fn find(world: &World, request: &ScanRequest) -> Option<Order> {
 
 /// A code as the provider made it: merchants may append a return address to an H5 address.
 fn bare(code: &str) -> &str {
-    code.split_once("&redirect_url=")
-        .map_or(code, |(code, _)| code)
+    code.split_once("&redirect_url=").map_or(code, |(code, _)| code)
 }
 
 /// Only the newest code of an order is valid, and only for its own life.
@@ -271,13 +225,9 @@ fn refuse_stale_code(order: &Order, request: &ScanRequest, now: i64) -> Result<(
     let current = order.codes.last().map(String::as_str);
     let void = code.is_some_and(|code| code != order.key.order_no && current != Some(code));
     let coded = order.state == OrderState::Coded || code.is_some();
-    let outdated = coded && order.code_expires_at.is_some_and(|at| now >= at)
-        || order.expires_at.is_some_and(|at| now >= at);
-    if unpaid && (void || outdated) {
-        Err(ScanRefused::Expired)
-    } else {
-        Ok(())
-    }
+    let outdated =
+        coded && order.code_expires_at.is_some_and(|at| now >= at) || order.expires_at.is_some_and(|at| now >= at);
+    if unpaid && (void || outdated) { Err(ScanRefused::Expired) } else { Ok(()) }
 }
 
 /// A scan without payment: it makes the trade where the provider makes it at the scan.

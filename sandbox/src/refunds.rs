@@ -29,9 +29,7 @@ pub(crate) fn settle(world: &Arc<World>, key: RefundKey, drawn: &Drawn) {
 /// Ends a pending refund now; false when it is not pending.
 pub(crate) fn finish(world: &Arc<World>, key: RefundKey, state: RefundState) -> bool {
     let now = world.now();
-    let ended = world
-        .ledger
-        .change(|book| book.end_refund(&key, state, now));
+    let ended = world.ledger.change(|book| book.end_refund(&key, state, now));
     if ended {
         callbacks::announce(world, Event::Refunded(key));
     }

@@ -34,12 +34,7 @@ pub(crate) async fn listen(
 ) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await?;
     let bound = listener.local_addr()?;
-    let server = Server {
-        world: world.clone(),
-        provider,
-        bound,
-        router,
-    };
+    let server = Server { world: world.clone(), provider, bound, router };
     world.spawn(server.run(listener));
     Ok(bound)
 }
@@ -99,20 +94,14 @@ pub(crate) fn cut() -> Response<Body> {
 
 /// Reads a whole request body of at most 1 MiB.
 pub(crate) async fn body_of(body: Body) -> Option<Vec<u8>> {
-    axum::body::to_bytes(body, 1 << 20)
-        .await
-        .ok()
-        .map(|bytes| bytes.to_vec())
+    axum::body::to_bytes(body, 1 << 20).await.ok().map(|bytes| bytes.to_vec())
 }
 
 fn proxy_page() -> Response<Body> {
     let page = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n";
     let mut response = Response::new(Body::from(page));
     *response.status_mut() = StatusCode::BAD_GATEWAY;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        header::HeaderValue::from_static("text/html"),
-    );
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/html"));
     response
 }
 
@@ -158,8 +147,7 @@ impl Server {
     }
 
     fn refuses(&self) -> bool {
-        self.provider
-            .is_some_and(|provider| self.world.faults.refuses(provider, self.world.now()))
+        self.provider.is_some_and(|provider| self.world.faults.refuses(provider, self.world.now()))
     }
 
     async fn bind_again(&self) -> Option<TcpListener> {
@@ -206,9 +194,5 @@ struct Cut;
 async fn reply(router: Router, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
     let answered: Result<Response<Body>, Infallible> = router.oneshot(request.map(Body::new)).await;
     let Ok(response) = answered;
-    if response.extensions().get::<CutMark>().is_some() {
-        Err(Cut)
-    } else {
-        Ok(response)
-    }
+    if response.extensions().get::<CutMark>().is_some() { Err(Cut) } else { Ok(response) }
 }

@@ -18,10 +18,7 @@ pub(crate) struct Tasks {
 impl Tasks {
     /// Binds to the current runtime.
     pub(crate) fn new() -> Self {
-        Self {
-            runtime: Handle::current(),
-            running: Mutex::new(Some(JoinSet::new())),
-        }
+        Self { runtime: Handle::current(), running: Mutex::new(Some(JoinSet::new())) }
     }
 
     /// Starts a task; after `stop` it is dropped unrun.
@@ -34,21 +31,13 @@ impl Tasks {
 
     /// Ends every task; they are gone at their next await point.
     pub(crate) fn stop(&self) {
-        let set = self
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let set = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(set);
     }
 
     /// Ends every task and waits until they are gone, so their sockets are closed.
     pub(crate) async fn stopped(&self) {
-        let set = self
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let set = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut set) = set {
             set.shutdown().await;
         }

@@ -83,9 +83,7 @@ impl Wire for Unionpay {
         let keys = keys(world, &fields).ok()?;
         message::check(&fields, keys).ok()?;
         let chance = (&world.dice, world.now());
-        let made = world
-            .ledger
-            .change(|book| order::create(book, &fields, Product::Front, chance));
+        let made = world.ledger.change(|book| order::create(book, &fields, Product::Front, chance));
         made.ok().map(|made| made.key)
     }
 
@@ -93,10 +91,7 @@ impl Wire for Unionpay {
     fn paid(&self, world: &Arc<World>, key: &OrderKey) {
         let chance = (&world.dice, world.now());
         let late = world.ledger.change(|book| {
-            let paid = book
-                .order(key)
-                .filter(|order| order::paid_too_late(order))
-                .cloned();
+            let paid = book.order(key).filter(|order| order::paid_too_late(order)).cloned();
             if let Some(paid) = &paid {
                 refund::of_late_payment(book, paid, chance);
             }
@@ -160,12 +155,7 @@ async fn back(State(world): State<Arc<World>>, request: Request) -> Response<Bod
         ("01", "07") => create(&world, asked, Product::Qr).await,
         ("04", _) => give_back(&world, asked).await,
         ("00", _) => query(&world, asked).await,
-        _ => write(
-            &world,
-            asked,
-            message::echo(&fields, &ECHOED, codes::NO_PERMISSION),
-            false,
-        ),
+        _ => write(&world, asked, message::echo(&fields, &ECHOED, codes::NO_PERMISSION), false),
     }
 }
 
@@ -174,12 +164,9 @@ async fn query_trans(State(world): State<Arc<World>>, request: Request) -> Respo
         Ok((fields, method)) if fields.get("txnType").is_some_and(|kind| kind == "00") => {
             query(&world, (&fields, method)).await
         }
-        Ok((fields, method)) => write(
-            &world,
-            (&fields, method),
-            message::echo(&fields, &ECHOED, codes::BAD_FORMAT),
-            false,
-        ),
+        Ok((fields, method)) => {
+            write(&world, (&fields, method), message::echo(&fields, &ECHOED, codes::BAD_FORMAT), false)
+        }
         Err(refused) => refuse(&world, &refused),
     }
 }
@@ -192,18 +179,11 @@ async fn create(world: &Arc<World>, asked: Asked<'_>, product: Product) -> Respo
         let chance = (&world.dice, world.now());
         let code = world.ledger.change(|book| {
             let Made { key, .. } = order::create(book, asked.0, product, chance)?;
-            let code = book
-                .order(&key)
-                .and_then(|order| order.codes.last())
-                .cloned();
+            let code = book.order(&key).and_then(|order| order.codes.last()).cloned();
             made = Some(key);
             Ok(code.unwrap_or_default())
         })?;
-        let name = if product == Product::App {
-            "tn"
-        } else {
-            "qrCode"
-        };
+        let name = if product == Product::App { "tn" } else { "qrCode" };
         Ok(Fields::from([(name.to_owned(), code)]))
     })
     .await;
@@ -216,9 +196,7 @@ async fn create(world: &Arc<World>, asked: Asked<'_>, product: Product) -> Respo
 async fn give_back(world: &Arc<World>, asked: Asked<'_>) -> Response<Body> {
     gate(world, asked, Operation::Refund, |drawn| {
         let chance = (&world.dice, world.now());
-        let (key, query_id) = world
-            .ledger
-            .change(|book| refund::accept(book, asked.0, chance))?;
+        let (key, query_id) = world.ledger.change(|book| refund::accept(book, asked.0, chance))?;
         refunds::settle(world, key, drawn);
         Ok(Fields::from([("queryId".to_owned(), query_id)]))
     })
@@ -230,18 +208,12 @@ async fn query(world: &Arc<World>, asked: Asked<'_>) -> Response<Body> {
         let key = order::refund_key(&key);
         world.ledger.read(|book| book.refund(&key).is_some())
     });
-    let operation = if of_refund {
-        Operation::RefundQuery
-    } else {
-        Operation::Query
-    };
+    let operation = if of_refund { Operation::RefundQuery } else { Operation::Query };
     gate(world, asked, operation, |drawn| {
         if drawn.kind == Some(FaultKind::NotFoundLag) {
             return Err(codes::NOT_FOUND);
         }
-        world
-            .ledger
-            .read(|book| query::answer(book, asked.0, world.now()))
+        world.ledger.read(|book| query::answer(book, asked.0, world.now()))
     })
     .await
 }
@@ -253,14 +225,7 @@ async fn gate(
     operation: Operation,
     act: impl FnOnce(&Drawn) -> Result<Fields, Code>,
 ) -> Response<Body> {
-    let refused = |kind| {
-        write(
-            world,
-            asked,
-            message::echo(asked.0, &ECHOED, code_of(kind, operation)),
-            false,
-        )
-    };
+    let refused = |kind| write(world, asked, message::echo(asked.0, &ECHOED, code_of(kind, operation)), false);
     serve::answer(world, &scope(asked.0, operation), refused, |drawn| {
         let fields = match act(drawn) {
             Ok(found) => {
@@ -270,12 +235,7 @@ async fn gate(
             }
             Err(code) => message::echo(asked.0, &ECHOED, code),
         };
-        write(
-            world,
-            asked,
-            fields,
-            drawn.kind == Some(FaultKind::BadSignature),
-        )
+        write(world, asked, fields, drawn.kind == Some(FaultKind::BadSignature))
     })
     .await
 }
@@ -300,16 +260,9 @@ struct Refused {
 }
 
 async fn receive(world: &World, request: Request) -> Result<(Fields, SignMethod), Refused> {
-    let body = serve::body_of(request.into_body())
-        .await
-        .and_then(|body| String::from_utf8(body).ok());
-    let read = body
-        .ok_or(codes::BAD_FORMAT)
-        .and_then(|body| message::read(&body));
-    let fields = read.map_err(|code| Refused {
-        code,
-        fields: Fields::new(),
-    })?;
+    let body = serve::body_of(request.into_body()).await.and_then(|body| String::from_utf8(body).ok());
+    let read = body.ok_or(codes::BAD_FORMAT).and_then(|body| message::read(&body));
+    let fields = read.map_err(|code| Refused { code, fields: Fields::new() })?;
     match keys(world, &fields).and_then(|keys| message::check(&fields, keys)) {
         Ok(method) => Ok((fields, method)),
         Err(code) => Err(Refused { code, fields }),
@@ -327,22 +280,12 @@ fn keys<'a>(world: &'a World, fields: &Fields) -> Result<Keys<'a>, Code> {
 fn refuse(world: &World, refused: &Refused) -> Response<Body> {
     let fields = message::echo(&refused.fields, &ECHOED, refused.code);
     let platform = world.keys.unionpay_platform();
-    plain(&message::body(&message::seal_rsa(
-        fields,
-        platform,
-        &platform.leaf,
-    )))
+    plain(&message::body(&message::seal_rsa(fields, platform, &platform.leaf)))
 }
 
 fn write(world: &World, (asked, method): Asked<'_>, fields: Fields, badly: bool) -> Response<Body> {
     let Ok(keys) = keys(world, asked) else {
-        return refuse(
-            world,
-            &Refused {
-                code: codes::MERCHANT_STATE,
-                fields: asked.clone(),
-            },
-        );
+        return refuse(world, &Refused { code: codes::MERCHANT_STATE, fields: asked.clone() });
     };
     let mut sealed = message::seal(fields, method, keys);
     if badly {
@@ -359,11 +302,7 @@ fn plain(body: &str) -> Response<Body> {
 }
 
 fn scope(fields: &Fields, operation: Operation) -> Scope<'_> {
-    Scope {
-        provider: ProviderName::Unionpay,
-        account: fields.get("merId").map_or("", String::as_str),
-        operation,
-    }
+    Scope { provider: ProviderName::Unionpay, account: fields.get("merId").map_or("", String::as_str), operation }
 }
 
 fn code_of(kind: FaultKind, operation: Operation) -> Code {

@@ -26,9 +26,8 @@ use crate::wire::{OutgoingCallback, Sending, Wire};
 use crate::world::World;
 
 /// Seconds before each further sending of a callback: 15 retries in 24 h 4 m (section 3.4).
-const RETRY_WAITS_S: [u64; 15] = [
-    15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10_800, 10_800, 10_800, 21_600, 21_600,
-];
+const RETRY_WAITS_S: [u64; 15] =
+    [15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, 3600, 10_800, 10_800, 10_800, 21_600, 21_600];
 
 /// The protocol, without state.
 pub(crate) struct Wechatpay;
@@ -44,23 +43,11 @@ impl Wire for Wechatpay {
             .route("/v3/pay/transactions/h5", post(create::h5))
             .route("/v3/pay/transactions/jsapi", post(create::jsapi))
             .route("/v3/pay/transactions/app", post(create::app))
-            .route(
-                "/v3/pay/transactions/out-trade-no/{out_trade_no}",
-                get(query::by_out_trade_no),
-            )
-            .route(
-                "/v3/pay/transactions/id/{transaction_id}",
-                get(query::by_transaction_id),
-            )
-            .route(
-                "/v3/pay/transactions/out-trade-no/{out_trade_no}/close",
-                post(close::close),
-            )
+            .route("/v3/pay/transactions/out-trade-no/{out_trade_no}", get(query::by_out_trade_no))
+            .route("/v3/pay/transactions/id/{transaction_id}", get(query::by_transaction_id))
+            .route("/v3/pay/transactions/out-trade-no/{out_trade_no}/close", post(close::close))
             .route("/v3/refund/domestic/refunds", post(refund::create))
-            .route(
-                "/v3/refund/domestic/refunds/{out_refund_no}",
-                get(refund::query),
-            )
+            .route("/v3/refund/domestic/refunds/{out_refund_no}", get(refund::query))
             .route("/v3/certificates", get(certificates::list))
             .with_state(world.clone())
     }

@@ -58,9 +58,6 @@ impl World {
 
     /// Waits a number of a provider's seconds, compressed by `callback_unit_ms`.
     pub(crate) async fn provider_seconds(&self, seconds: u64) {
-        tokio::time::sleep(std::time::Duration::from_millis(
-            seconds.saturating_mul(self.unit_ms),
-        ))
-        .await;
+        tokio::time::sleep(std::time::Duration::from_millis(seconds.saturating_mul(self.unit_ms))).await;
     }
 }

@@ -131,7 +131,12 @@ impl Flow {
         (unknown(Failure::new(ErrorClass::Unknown, "no_end", "the answer asks for ever more calls")), true)
     }
 
-    async fn send<T>(&self, question: &Question<'_, T>, call: HttpCall, left: Duration) -> Result<HttpReply, SendError> {
+    async fn send<T>(
+        &self,
+        question: &Question<'_, T>,
+        call: HttpCall,
+        left: Duration,
+    ) -> Result<HttpReply, SendError> {
         self.outside.call(&question.channel.id, question.operation, call, left).await
     }
 

@@ -27,10 +27,7 @@ pub(crate) fn batch_of(before: Option<&Charge>, step: &Step<Charge>, along: &Alo
     Some(Batch {
         charge: Some(ChargeWrite { charge: charge.clone(), read_at_version: before.map(|charge| charge.version) }),
         events: step.events.clone(),
-        timers: timers
-            .into_iter()
-            .map(|(key, at)| TimerChange { charge: charge.id, key, at })
-            .collect(),
+        timers: timers.into_iter().map(|(key, at)| TimerChange { charge: charge.id, key, at }).collect(),
         claims,
         breaks: breaks_of(charge, step),
         keeps: Vec::new(),
@@ -125,7 +122,10 @@ fn breaks_of(charge: &Charge, step: &Step<Charge>) -> Vec<Break> {
 pub(crate) fn breach_of(charge: &Charge, draft: &BreakDraft, now: UnixMillis) -> Break {
     let attempt = draft.attempt.and_then(|id| charge.attempt(id));
     Break {
-        id: break_id(now, &[&charge.id.to_string(), draft.kind.as_str(), draft.provider_trade_no.as_deref().unwrap_or("")]),
+        id: break_id(
+            now,
+            &[&charge.id.to_string(), draft.kind.as_str(), draft.provider_trade_no.as_deref().unwrap_or("")],
+        ),
         kind: draft.kind,
         status: BreakStatus::Open,
         channel: attempt.map(|attempt| attempt.channel.clone()),
@@ -148,4 +148,3 @@ pub(crate) fn break_id(now: UnixMillis, parts: &[&str]) -> BreakId {
     let bits = u128::from_str_radix(&derived_number(parts), 16).unwrap_or_default();
     BreakId::new(now, bits)
 }
-

@@ -7,7 +7,7 @@ use super::batch::batch_of;
 use super::{Flow, FlowError};
 use crate::ports::{Claim, Reference, StoreError, Urgency};
 use tongdao_core::charge::{Charge, Input};
-use tongdao_core::effect::{EffectKey, Event, Step};
+use tongdao_core::effect::{EffectKey, Step};
 use tongdao_core::ids::ChargeId;
 
 /// Races are rare (one process takes turns); across nodes a handful of tries is plenty.
@@ -29,8 +29,6 @@ pub(crate) struct Along {
 pub(crate) struct Changed {
     /// The charge as it is now.
     pub(crate) charge: Charge,
-    /// What happened.
-    pub(crate) events: Vec<Event>,
 }
 
 impl Flow {
@@ -57,7 +55,7 @@ impl Flow {
         urgency: Urgency,
     ) -> Result<Changed, FlowError> {
         let Some(batch) = batch_of(before, &step, along) else {
-            return Ok(Changed { charge: step.next, events: Vec::new() });
+            return Ok(Changed { charge: step.next });
         };
         let moved = batch.timers.iter().any(|timer| timer.at.is_some());
         self.store.commit(batch, urgency).await?;
@@ -69,7 +67,7 @@ impl Flow {
             // Nobody listening is no error.
             drop(self.changed.send(step.next.id));
         }
-        Ok(Changed { charge: step.next, events: step.events })
+        Ok(Changed { charge: step.next })
     }
 }
 

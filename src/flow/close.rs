@@ -37,10 +37,9 @@ impl Flow {
         }
         match charge.status() {
             ChargeStatus::Open => Err(FlowError::InProgress { retry_after_s: 5 }),
-            ChargeStatus::Closed
-            | ChargeStatus::Paid
-            | ChargeStatus::PartiallyRefunded
-            | ChargeStatus::Refunded => Ok(charge),
+            ChargeStatus::Closed | ChargeStatus::Paid | ChargeStatus::PartiallyRefunded | ChargeStatus::Refunded => {
+                Ok(charge)
+            }
         }
     }
 

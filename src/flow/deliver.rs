@@ -20,7 +20,12 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 impl Flow {
     /// One try of a webhook.
-    pub(crate) async fn send_webhook(&self, id: ChargeId, event: EventId, due_before_boot: bool) -> Result<(), FlowError> {
+    pub(crate) async fn send_webhook(
+        &self,
+        id: ChargeId,
+        event: EventId,
+        due_before_boot: bool,
+    ) -> Result<(), FlowError> {
         let fired = Some(EffectKey::Webhook(event));
         let Some(_held) = self.busy.hold(format!("webhook {event}")) else { return Ok(()) };
         let charge = self.charge(id).await?;

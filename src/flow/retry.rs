@@ -63,8 +63,7 @@ impl Flow {
         }
         let pin = ask.channel.clone().or_else(|| charge.pin.clone());
         let scene = ask.scene.unwrap_or(charge.scene);
-        let plan =
-            Plan { scene, pin: pin.as_ref(), provider: ask.provider.as_deref(), overlap, took };
+        let plan = Plan { scene, pin: pin.as_ref(), provider: ask.provider.as_deref(), overlap, took };
         let step = Step { next: charge.clone(), events: Vec::new(), effects: Vec::new() };
         let start = Start { before: Some(charge), step, claims };
         self.try_channels(start, &plan).await.map(Retried::Opened)

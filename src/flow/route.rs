@@ -95,8 +95,8 @@ impl Flow {
         let wanted_provider = wanted.provider.is_none_or(|wanted| wanted == provider);
         let limit = &channel.daily_limit;
         let day_amount = view.day_amount.saturating_add(wanted.amount.amount);
-        let over_day = limit.amount.is_some_and(|max| day_amount > max)
-            || limit.count.is_some_and(|max| view.day_count >= max);
+        let over_day =
+            limit.amount.is_some_and(|max| day_amount > max) || limit.count.is_some_and(|max| view.day_count >= max);
         let range = channel.amount.min..=channel.amount.max;
         [
             (!channel.enabled, Exclusion::Disabled),

@@ -29,11 +29,7 @@ impl Node {
 
     /// The node as it is sent.
     pub(crate) fn text(&self) -> String {
-        let fields: Vec<String> = self
-            .0
-            .iter()
-            .map(|(key, value)| format!("\"{key}\":{value}"))
-            .collect();
+        let fields: Vec<String> = self.0.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
         // A slash occurs in strings only, so this escapes exactly those.
         format!("{{{}}}", fields.join(",")).replace('/', "\\/")
     }
@@ -66,20 +62,12 @@ impl Refusal {
 
     /// 40005: too many calls; nothing was executed.
     pub(crate) fn congested() -> Self {
-        Self::of(
-            ("40005", "Call Limited"),
-            "isv.app-call-limited",
-            "应用调用次数超限",
-        )
+        Self::of(("40005", "Call Limited"), "isv.app-call-limited", "应用调用次数超限")
     }
 
     /// 20000: nobody knows whether something was executed.
     pub(crate) fn unknown() -> Self {
-        Self::of(
-            ("20000", "Service Currently Unavailable"),
-            "isp.unknow-error",
-            "系统繁忙",
-        )
+        Self::of(("20000", "Service Currently Unavailable"), "isp.unknow-error", "系统繁忙")
     }
 
     /// The answer node.
@@ -92,17 +80,8 @@ impl Refusal {
         ])
     }
 
-    fn of(
-        (code, msg): (&'static str, &'static str),
-        sub_code: &'static str,
-        sub_msg: &str,
-    ) -> Self {
-        Self {
-            code,
-            msg,
-            sub_code,
-            sub_msg: sub_msg.to_owned(),
-        }
+    fn of((code, msg): (&'static str, &'static str), sub_code: &'static str, sub_msg: &str) -> Self {
+        Self { code, msg, sub_code, sub_msg: sub_msg.to_owned() }
     }
 }
 
@@ -119,30 +98,18 @@ pub(crate) fn signed(method: &str, node: &Node, key: &RsaKey, cert_sn: Option<&s
 }
 
 /// A signed answer whose signature belongs to another text: what a client must refuse.
-pub(crate) fn badly_signed(
-    method: &str,
-    node: &Node,
-    key: &RsaKey,
-    cert_sn: Option<&str>,
-) -> String {
+pub(crate) fn badly_signed(method: &str, node: &Node, key: &RsaKey, cert_sn: Option<&str>) -> String {
     let sign = key.sign_base64(b"another text");
     with_sign(method, &node.text(), &sign, cert_sn)
 }
 
 fn with_sign(method: &str, text: &str, sign: &str, cert_sn: Option<&str>) -> String {
-    let certificate = cert_sn
-        .map(|sn| format!(",\"alipay_cert_sn\":\"{sn}\""))
-        .unwrap_or_default();
-    format!(
-        "{{\"{}\":{text}{certificate},\"sign\":\"{sign}\"}}",
-        node_name(method)
-    )
+    let certificate = cert_sn.map(|sn| format!(",\"alipay_cert_sn\":\"{sn}\"")).unwrap_or_default();
+    format!("{{\"{}\":{text}{certificate},\"sign\":\"{sign}\"}}", node_name(method))
 }
 
 fn node_name(method: &str) -> String {
-    let plain = method
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_');
+    let plain = method.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_');
     if method.is_empty() || !plain {
         return "error_response".to_owned();
     }
@@ -164,28 +131,20 @@ mod tests {
         let body = signed("alipay.trade.precreate", &node, &key, None);
         let text = r#"{"code":"10000","msg":"Success","out_trade_no":"T1","qr_code":"https:\/\/qr.alipay.com\/bax1"}"#;
         let sign = body
-            .strip_prefix(&format!(
-                "{{\"alipay_trade_precreate_response\":{text},\"sign\":\""
-            ))
+            .strip_prefix(&format!("{{\"alipay_trade_precreate_response\":{text},\"sign\":\""))
             .unwrap()
             .strip_suffix("\"}")
             .unwrap();
         assert!(public.verifies_base64(text.as_bytes(), sign));
         let parsed: Value = serde_json::from_str(&body).unwrap();
-        assert_eq!(
-            parsed["alipay_trade_precreate_response"]["qr_code"],
-            "https://qr.alipay.com/bax1"
-        );
+        assert_eq!(parsed["alipay_trade_precreate_response"]["qr_code"], "https://qr.alipay.com/bax1");
     }
 
     #[test]
     fn certificate_mode_puts_the_serial_number_before_the_sign() {
         let key = RsaKey::generate().unwrap();
         let body = signed("alipay.trade.query", &Node::success(), &key, Some("ab12"));
-        assert!(
-            body.contains("},\"alipay_cert_sn\":\"ab12\",\"sign\":\""),
-            "{body}"
-        );
+        assert!(body.contains("},\"alipay_cert_sn\":\"ab12\",\"sign\":\""), "{body}");
     }
 
     #[test]

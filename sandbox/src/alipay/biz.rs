@@ -54,23 +54,17 @@ impl<'a> Biz<'a> {
             Some(Value::Number(number)) => number.to_string(),
             Some(_) | None => return Err(wrong(name)),
         };
-        fen(&text)
-            .filter(|fen| (1..=AMOUNT_MAX).contains(fen))
-            .ok_or_else(|| wrong(name))
+        fen(&text).filter(|fen| (1..=AMOUNT_MAX).contains(fen)).ok_or_else(|| wrong(name))
     }
 
     /// An absolute time.
     pub(crate) fn time(&self, name: &str) -> Result<Option<i64>, Refusal> {
-        self.text(name, 19)?
-            .map(|text| beijing::read_dashed(text).ok_or_else(|| wrong(name)))
-            .transpose()
+        self.text(name, 19)?.map(|text| beijing::read_dashed(text).ok_or_else(|| wrong(name))).transpose()
     }
 
     /// A life span counted from `from`: `1m` … `15d`, `1c` is the end of the day.
     pub(crate) fn life(&self, name: &str) -> Result<Option<Life>, Refusal> {
-        self.text(name, 6)?
-            .map(|text| Life::read(text).ok_or_else(|| wrong(name)))
-            .transpose()
+        self.text(name, 6)?.map(|text| Life::read(text).ok_or_else(|| wrong(name))).transpose()
     }
 
     /// Whether a list of texts names `word`.
@@ -116,9 +110,7 @@ impl Life {
             return None;
         }
         let span = digits.parse::<i64>().ok()?.checked_mul(unit_ms)?;
-        (minute_ms..=15 * DAY_MS)
-            .contains(&span)
-            .then_some(Self::Ms(span))
+        (minute_ms..=15 * DAY_MS).contains(&span).then_some(Self::Ms(span))
     }
 }
 
@@ -143,11 +135,7 @@ fn fen(text: &str) -> Option<i64> {
         return None;
     }
     let cents = format!("{part:0<2}");
-    whole
-        .parse::<i64>()
-        .ok()?
-        .checked_mul(100)?
-        .checked_add(cents.parse().ok()?)
+    whole.parse::<i64>().ok()?.checked_mul(100)?.checked_add(cents.parse().ok()?)
 }
 
 #[cfg(test)]
@@ -177,10 +165,7 @@ mod tests {
             let biz = Biz::of(map, &["total_amount"]).unwrap();
             assert_eq!(biz.amount("total_amount").ok(), expected, "{object}");
         }
-        assert_eq!(
-            (yuan(8888), yuan(1), yuan(300)),
-            ("88.88".into(), "0.01".into(), "3.00".into())
-        );
+        assert_eq!((yuan(8888), yuan(1), yuan(300)), ("88.88".into(), "0.01".into(), "3.00".into()));
     }
 
     #[test]
@@ -203,9 +188,7 @@ mod tests {
     #[test]
     fn an_unknown_key_is_refused() {
         let object = json!({ "out_trade_no": "1", "extra": 1 });
-        let refused = Biz::of(object.as_object().unwrap(), &["out_trade_no"])
-            .err()
-            .unwrap();
+        let refused = Biz::of(object.as_object().unwrap(), &["out_trade_no"]).err().unwrap();
         assert_eq!(refused.sub_code, "ACQ.INVALID_PARAMETER");
     }
 }

@@ -28,11 +28,7 @@ pub(crate) struct Desk<'a> {
 }
 
 /// `alipay.trade.precreate`; names the order when it is new.
-pub(crate) fn precreate(
-    book: &mut Book,
-    call: &Call,
-    desk: &Desk<'_>,
-) -> Result<(Option<OrderKey>, Node), Refusal> {
+pub(crate) fn precreate(book: &mut Book, call: &Call, desk: &Desk<'_>) -> Result<(Option<OrderKey>, Node), Refusal> {
     let biz = Biz::of(&call.biz, &PRECREATE_KEYS)?;
     product(&biz, &["QR_CODE_OFFLINE", "FACE_TO_FACE_PAYMENT"], true)?;
     let mut order = read_order(call, &biz, desk)?;
@@ -42,18 +38,13 @@ pub(crate) fn precreate(
             .filter(|known| known.code_expires_at.is_none_or(|end| desk.now < end))
             .and_then(|known| known.codes.last());
         // A code is issued once; a lapsed one is not issued again.
-        let code = code.ok_or_else(|| {
-            Refusal::business("ACQ.APPLY_PC_MERCHANT_CODE_ERROR", "申请二维码失败")
-        })?;
+        let code = code.ok_or_else(|| Refusal::business("ACQ.APPLY_PC_MERCHANT_CODE_ERROR", "申请二维码失败"))?;
         return Ok((None, coded(&order, code)));
     }
     let life = biz.life("qr_code_timeout_express")?.unwrap_or(QR_LIFE);
     order.state = OrderState::Coded;
     order.code_expires_at = Some(life.end(desk.now));
-    let code = format!(
-        "https://qr.alipay.com/bax{}",
-        desk.dice.text(21).to_lowercase()
-    );
+    let code = format!("https://qr.alipay.com/bax{}", desk.dice.text(21).to_lowercase());
     order.codes = vec![code.clone()];
     let answer = (Some(order.key.clone()), coded(&order, &code));
     book.insert(order);
@@ -61,22 +52,13 @@ pub(crate) fn precreate(
 }
 
 /// A payer opens the cashier of a page, wap or app order: the trade begins. With it whether it is new.
-pub(crate) fn visit(
-    book: &mut Book,
-    call: &Call,
-    desk: &Desk<'_>,
-) -> Result<(OrderKey, bool), Refusal> {
+pub(crate) fn visit(book: &mut Book, call: &Call, desk: &Desk<'_>) -> Result<(OrderKey, bool), Refusal> {
     let biz = Biz::of(&call.biz, &FRONT_KEYS)?;
     let (allowed, optional): (&[&str], bool) = match call.method {
         Method::PagePay => (&["FAST_INSTANT_TRADE_PAY"], false),
         Method::WapPay => (&["QUICK_WAP_WAY", "QUICK_WAP_PAY"], false),
         Method::AppPay => (&["QUICK_MSECURITY_PAY"], true),
-        Method::Precreate
-        | Method::Query
-        | Method::Close
-        | Method::Cancel
-        | Method::Refund
-        | Method::RefundQuery => {
+        Method::Precreate | Method::Query | Method::Close | Method::Cancel | Method::Refund | Method::RefundQuery => {
             return Err(biz::wrong("method"));
         }
     };
@@ -94,10 +76,7 @@ pub(crate) fn visit(
 /// A payer scans a code: the trade begins, its number and its life too. Scanning again changes nothing.
 pub(crate) fn begin(book: &mut Book, key: &OrderKey, desk: &Desk<'_>) {
     let number = new_trade_no(desk.dice, desk.now);
-    let Some(order) = book
-        .order_mut(key)
-        .filter(|order| order.field("trade_no").is_empty())
-    else {
+    let Some(order) = book.order_mut(key).filter(|order| order.field("trade_no").is_empty()) else {
         return;
     };
     if order.state == OrderState::Coded {
@@ -107,11 +86,7 @@ pub(crate) fn begin(book: &mut Book, key: &OrderKey, desk: &Desk<'_>) {
     order.expires_at = order.expires_at.or_else(|| Some(life.end(desk.now)));
     let buyer = format!("2088{}", desk.dice.digits(12));
     let began = beijing::dashed(desk.now);
-    for (name, value) in [
-        ("trade_no", &number),
-        ("buyer_id", &buyer),
-        ("gmt_create", &began),
-    ] {
+    for (name, value) in [("trade_no", &number), ("buyer_id", &buyer), ("gmt_create", &began)] {
         order.fields.insert(name.to_owned(), value.clone());
     }
     book.name_trade(key, &number);
@@ -184,46 +159,28 @@ fn product(biz: &Biz<'_>, allowed: &[&str], optional: bool) -> Result<(), Refusa
 }
 
 fn read_order(call: &Call, biz: &Biz<'_>, desk: &Desk<'_>) -> Result<Order, Refusal> {
-    let order_no = biz
-        .number("out_trade_no")?
-        .ok_or_else(|| biz::wrong("out_trade_no"))?;
+    let order_no = biz.number("out_trade_no")?.ok_or_else(|| biz::wrong("out_trade_no"))?;
     let subject = biz.need("subject", 256)?;
     if subject.contains(['/', '=', '&']) {
         return Err(biz::wrong("subject"));
     }
-    if biz
-        .text("seller_id", 28)?
-        .is_some_and(|seller| seller != desk.seller_id)
-    {
+    if biz.text("seller_id", 28)?.is_some_and(|seller| seller != desk.seller_id) {
         return Err(Refusal::business("ACQ.SELLER_NOT_EXIST", "卖家不存在"));
     }
-    let mut order = Order::new(
-        trade::key(&call.app_id, order_no),
-        biz.amount("total_amount")?,
-        desk.now,
-    );
+    let mut order = Order::new(trade::key(&call.app_id, order_no), biz.amount("total_amount")?, desk.now);
     order.subject = subject.to_owned();
     order.product = product_name(call.method).to_owned();
     order.notify_url = call.notify_url.clone();
     order.expires_at = biz.time("time_expire")?;
     if order.expires_at.is_some_and(|end| end <= desk.now) {
-        return Err(Refusal::business(
-            "ACQ.NOW_TIME_AFTER_EXPIRE_TIME_ERROR",
-            "当前时间已超过允许支付的时间",
-        ));
+        return Err(Refusal::business("ACQ.NOW_TIME_AFTER_EXPIRE_TIME_ERROR", "当前时间已超过允许支付的时间"));
     }
     biz.life("timeout_express")?;
-    let life = biz
-        .text("timeout_express", 6)?
-        .unwrap_or(match call.method {
-            Method::Precreate => "3h",
-            Method::PagePay | Method::WapPay | Method::AppPay => "15d",
-            Method::Query
-            | Method::Close
-            | Method::Cancel
-            | Method::Refund
-            | Method::RefundQuery => "15d",
-        });
+    let life = biz.text("timeout_express", 6)?.unwrap_or(match call.method {
+        Method::Precreate => "3h",
+        Method::PagePay | Method::WapPay | Method::AppPay => "15d",
+        Method::Query | Method::Close | Method::Cancel | Method::Refund | Method::RefundQuery => "15d",
+    });
     let echoed = [
         ("life", Some(life)),
         ("body", biz.text("body", 128)?),
@@ -231,9 +188,7 @@ fn read_order(call: &Call, biz: &Biz<'_>, desk: &Desk<'_>) -> Result<Order, Refu
         ("return_url", call.return_url.as_deref()),
     ];
     for (name, value) in echoed {
-        order
-            .fields
-            .extend(value.map(|value| (name.to_owned(), value.to_owned())));
+        order.fields.extend(value.map(|value| (name.to_owned(), value.to_owned())));
     }
     order.fingerprint = format!("{} {}", order.product, Value::Object(call.biz.clone()));
     Ok(order)
@@ -245,9 +200,7 @@ fn product_name(method: Method) -> &'static str {
         Method::PagePay => "page",
         Method::WapPay => "wap",
         Method::AppPay => "app",
-        Method::Query | Method::Close | Method::Cancel | Method::Refund | Method::RefundQuery => {
-            "none"
-        }
+        Method::Query | Method::Close | Method::Cancel | Method::Refund | Method::RefundQuery => "none",
     }
 }
 
@@ -263,16 +216,11 @@ fn reenter(book: &Book, order: &Order, now: i64) -> Result<bool, Refusal> {
         return Err(Refusal::business("ACQ.TRADE_HAS_CLOSE", "交易已经关闭"));
     }
     if known.fingerprint != order.fingerprint {
-        return Err(Refusal::business(
-            "ACQ.CONTEXT_INCONSISTENT",
-            "交易信息被篡改",
-        ));
+        return Err(Refusal::business("ACQ.CONTEXT_INCONSISTENT", "交易信息被篡改"));
     }
     Ok(true)
 }
 
 fn coded(order: &Order, code: &str) -> Node {
-    Node::success()
-        .with("out_trade_no", order.key.order_no.as_str())
-        .with("qr_code", code)
+    Node::success().with("out_trade_no", order.key.order_no.as_str()).with("qr_code", code)
 }

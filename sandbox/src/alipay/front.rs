@@ -27,10 +27,7 @@ pub(crate) fn cashier(order: &Order) -> Response<Body> {
         subject: &order.subject,
         amount: &yuan(order.amount),
         action: "/cashier/pay",
-        fields: &[
-            ("app_id", &order.key.account),
-            ("out_trade_no", &order.key.order_no),
-        ],
+        fields: &[("app_id", &order.key.account), ("out_trade_no", &order.key.order_no)],
     }
     .html();
     text("text/html;charset=utf-8", html.into_bytes())
@@ -55,11 +52,7 @@ pub(crate) fn back(world: &World, order: &Order) -> Response<Body> {
     let address = Some(order.field("return_url")).filter(|url| !url.is_empty());
     let location = address.and_then(|url| {
         let separator = if url.contains('?') { '&' } else { '?' };
-        HeaderValue::from_str(&format!(
-            "{url}{separator}{}",
-            form::encode(&returned(world, order)?)
-        ))
-        .ok()
+        HeaderValue::from_str(&format!("{url}{separator}{}", form::encode(&returned(world, order)?))).ok()
     });
     let Some(location) = location else {
         return message("付款成功");
@@ -73,19 +66,13 @@ pub(crate) fn back(world: &World, order: &Order) -> Response<Body> {
 /// An answer with status 200, as every answer of the gateway has.
 pub(crate) fn text(content_type: &'static str, bytes: Vec<u8>) -> Response<Body> {
     let mut response = Response::new(Body::from(bytes));
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
 fn returned(world: &World, order: &Order) -> Option<Fields> {
     let keys = world.keys.alipay(&order.key.account)?;
-    let seller = world
-        .accounts
-        .alipay
-        .iter()
-        .find(|account| account.app_id == order.key.account)?;
+    let seller = world.accounts.alipay.iter().find(|account| account.app_id == order.key.account)?;
     let method = format!("alipay.trade.{}.pay.return", order.product);
     let fields = [
         ("charset", "utf-8"),

@@ -5,9 +5,7 @@
 
 /// The digest of `bytes`.
 pub(crate) fn digest(bytes: &[u8]) -> [u8; 16] {
-    let bits = u64::try_from(bytes.len())
-        .unwrap_or(u64::MAX)
-        .wrapping_mul(8);
+    let bits = u64::try_from(bytes.len()).unwrap_or(u64::MAX).wrapping_mul(8);
     let mut padded = bytes.to_vec();
     padded.push(0x80);
     while padded.len() % 64 != 56 {
@@ -17,24 +15,18 @@ pub(crate) fn digest(bytes: &[u8]) -> [u8; 16] {
     let start = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
     let words = padded.chunks_exact(64).fold(start, compress);
     let mut out = [0; 16];
-    for (to, from) in out
-        .iter_mut()
-        .zip(words.iter().flat_map(|word| word.to_le_bytes()))
-    {
+    for (to, from) in out.iter_mut().zip(words.iter().flat_map(|word| word.to_le_bytes())) {
         *to = from;
     }
     out
 }
 
 fn compress(state: [u32; 4], block: &[u8]) -> [u32; 4] {
-    let words: Vec<u32> = block
-        .chunks_exact(4)
-        .map(|four| u32::from_le_bytes(four.try_into().unwrap_or_default()))
-        .collect();
+    let words: Vec<u32> =
+        block.chunks_exact(4).map(|four| u32::from_le_bytes(four.try_into().unwrap_or_default())).collect();
     let [mut a, mut b, mut c, mut d] = state;
-    for ((step, constant), shift) in (0_usize..)
-        .zip(CONSTANTS)
-        .zip(SHIFTS.iter().flat_map(|row| row.iter().cycle().take(16)))
+    for ((step, constant), shift) in
+        (0_usize..).zip(CONSTANTS).zip(SHIFTS.iter().flat_map(|row| row.iter().cycle().take(16)))
     {
         let (mixed, word) = match step / 16 {
             0 => ((b & c) | (!b & d), step),
@@ -43,28 +35,15 @@ fn compress(state: [u32; 4], block: &[u8]) -> [u32; 4] {
             _ => (c ^ (b | !d), 7 * step),
         };
         let word = words.get(word % 16).copied().unwrap_or_default();
-        let sum = a
-            .wrapping_add(mixed)
-            .wrapping_add(constant)
-            .wrapping_add(word);
+        let sum = a.wrapping_add(mixed).wrapping_add(constant).wrapping_add(word);
         (a, d, c) = (d, c, b);
         b = b.wrapping_add(sum.rotate_left(*shift));
     }
     let [p, q, r, s] = state;
-    [
-        p.wrapping_add(a),
-        q.wrapping_add(b),
-        r.wrapping_add(c),
-        s.wrapping_add(d),
-    ]
+    [p.wrapping_add(a), q.wrapping_add(b), r.wrapping_add(c), s.wrapping_add(d)]
 }
 
-const SHIFTS: [[u32; 4]; 4] = [
-    [7, 12, 17, 22],
-    [5, 9, 14, 20],
-    [4, 11, 16, 23],
-    [6, 10, 15, 21],
-];
+const SHIFTS: [[u32; 4]; 4] = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
 
 #[rustfmt::skip]
 const CONSTANTS: [u32; 64] = [

@@ -21,11 +21,7 @@ pub(crate) fn write(world: &World, sending: &Sending<'_>) -> Option<OutgoingCall
     let (account, url, fields) = world.ledger.read(|book| {
         let (order, refund) = subject(book, sending.event)?;
         let url = order.notify_url.clone()?;
-        Some((
-            order.key.account.clone(),
-            url,
-            fields(world, book, (order, refund), sending),
-        ))
+        Some((order.key.account.clone(), url, fields(world, book, (order, refund), sending)))
     })?;
     let mut signed = if sending.twist.wrong_key {
         sign::sign_notify(fields, world.keys.stranger())
@@ -54,12 +50,7 @@ fn subject<'a>(book: &'a Book, event: &Event) -> Option<(&'a Order, Option<&'a R
     }
 }
 
-fn fields(
-    world: &World,
-    book: &Book,
-    (order, refund): (&Order, Option<&Refund>),
-    sending: &Sending<'_>,
-) -> Fields {
+fn fields(world: &World, book: &Book, (order, refund): (&Order, Option<&Refund>), sending: &Sending<'_>) -> Fields {
     let now = world.now();
     let mut fields = frame(world, order, sending, now);
     let add = &mut |name: &str, value: &str| {
@@ -76,10 +67,7 @@ fn fields(
     add("gmt_create", order.field("gmt_create"));
     add("passback_params", order.field("passback_params"));
     add("trade_status", status(book, order, refund, now));
-    let paid = order
-        .payment
-        .as_ref()
-        .map_or(order.amount, |payment| payment.amount);
+    let paid = order.payment.as_ref().map_or(order.amount, |payment| payment.amount);
     let total = yuan(twisted(paid, sending.twist));
     add("total_amount", &total);
     if let Some(payment) = &order.payment {
@@ -88,10 +76,7 @@ fn fields(
         }
         add("point_amount", "0.00");
         add("gmt_payment", &beijing::dashed(payment.paid_at));
-        add(
-            "fund_bill_list",
-            &format!("[{{\"amount\":\"{total}\",\"fundChannel\":\"ALIPAYACCOUNT\"}}]"),
-        );
+        add("fund_bill_list", &format!("[{{\"amount\":\"{total}\",\"fundChannel\":\"ALIPAYACCOUNT\"}}]"));
     }
     if let Some(at) = order.closed_at {
         add("gmt_close", &beijing::dashed(at));
@@ -99,10 +84,7 @@ fn fields(
     if let Some(refund) = refund {
         add("out_biz_no", refund::request_no(refund));
         add("refund_fee", &yuan(trade::returned(book, &order.key)));
-        add(
-            "gmt_refund",
-            &format!("{}.000", beijing::dashed(refund.ended_at.unwrap_or(now))),
-        );
+        add("gmt_refund", &format!("{}.000", beijing::dashed(refund.ended_at.unwrap_or(now))));
     }
     fields
 }
@@ -110,19 +92,13 @@ fn fields(
 fn frame(world: &World, order: &Order, sending: &Sending<'_>, now: i64) -> Fields {
     const DAY_MS: i64 = 86_400_000;
     let accounts = &world.accounts.alipay;
-    let seller = accounts
-        .iter()
-        .find(|account| account.app_id == order.key.account);
+    let seller = accounts.iter().find(|account| account.app_id == order.key.account);
     let mut app_id = order.key.account.as_str();
     let mut seller_id = seller.map_or("", |account| account.seller_id.as_str());
     if sending.twist.wrong_account {
         (app_id, seller_id) = ("2021999999999999", "2088999999999999");
     }
-    let sent_at = if sending.twist.stale {
-        now - DAY_MS
-    } else {
-        now
-    };
+    let sent_at = if sending.twist.stale { now - DAY_MS } else { now };
     let sent_at = beijing::dashed(sent_at);
     [
         ("notify_time", sent_at.as_str()),
@@ -147,9 +123,5 @@ fn status(book: &Book, order: &Order, refund: Option<&Refund>, now: i64) -> &'st
 }
 
 fn twisted(fen: i64, twist: Twist) -> i64 {
-    if twist.wrong_amount {
-        fen.saturating_add(1)
-    } else {
-        fen
-    }
+    if twist.wrong_amount { fen.saturating_add(1) } else { fen }
 }

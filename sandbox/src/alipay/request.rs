@@ -89,18 +89,14 @@ pub(crate) fn field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
 pub(crate) fn check(fields: &Fields, keys: Option<&AlipayKeys>) -> Result<Call, Rejected> {
     let app_id = need(fields, "app_id", "isv.missing-app-id").map_err(unsigned)?;
     let Some(keys) = keys else {
-        return Err(unsigned(Refusal::invalid(
-            "isv.invalid-app-id",
-            "无效的AppID参数",
-        )));
+        return Err(unsigned(Refusal::invalid("isv.invalid-app-id", "无效的AppID参数")));
     };
     let name = need(fields, "method", "isv.missing-method").map_err(unsigned)?;
     for (name, sub_code) in REQUIRED {
         need(fields, name, sub_code).map_err(unsigned)?;
     }
-    let method = Method::read(name)
-        .ok_or_else(|| Refusal::invalid("isv.invalid-method", "不存在的方法名"))
-        .map_err(signed)?;
+    let method =
+        Method::read(name).ok_or_else(|| Refusal::invalid("isv.invalid-method", "不存在的方法名")).map_err(signed)?;
     check_forms(fields).map_err(signed)?;
     check_signature(fields, keys).map_err(signed)?;
     let certificate_mode = check_certificates(fields, keys).map_err(signed)?;
@@ -127,25 +123,16 @@ fn check_forms(fields: &Fields) -> Result<(), Refusal> {
         return Err(Refusal::invalid("isv.invalid-format", "无效的数据格式"));
     }
     if value("sign_type") != "RSA2" {
-        return Err(Refusal::invalid(
-            "isv.invalid-signature-type",
-            "无效的签名类型",
-        ));
+        return Err(Refusal::invalid("isv.invalid-signature-type", "无效的签名类型"));
     }
     if !value("charset").eq_ignore_ascii_case("utf-8") {
         return Err(Refusal::invalid("isv.invalid-charset", "字符集错误"));
     }
     if beijing::read_dashed(value("timestamp")).is_none() {
-        return Err(Refusal::invalid(
-            "isv.invalid-timestamp",
-            "非法的时间戳参数",
-        ));
+        return Err(Refusal::invalid("isv.invalid-timestamp", "非法的时间戳参数"));
     }
     if value("version") != "1.0" {
-        return Err(Refusal::invalid(
-            "isv.invalid-parameter",
-            "参数无效: version",
-        ));
+        return Err(Refusal::invalid("isv.invalid-parameter", "参数无效: version"));
     }
     Ok(())
 }
@@ -159,33 +146,22 @@ fn check_signature(fields: &Fields, keys: &AlipayKeys) -> Result<(), Refusal> {
     let shown = page::escape(&text);
     Err(Refusal::invalid(
         "isv.invalid-signature",
-        &format!(
-            "验签出错，建议检查签名字符串或签名私钥与应用公钥是否匹配，网关生成的验签字符串为：{shown}"
-        ),
+        &format!("验签出错，建议检查签名字符串或签名私钥与应用公钥是否匹配，网关生成的验签字符串为：{shown}"),
     ))
 }
 
 /// Whether the call is in certificate mode; both serial numbers must then be the right ones.
 fn check_certificates(fields: &Fields, keys: &AlipayKeys) -> Result<bool, Refusal> {
-    match (
-        field(fields, "app_cert_sn"),
-        field(fields, "alipay_root_cert_sn"),
-    ) {
+    match (field(fields, "app_cert_sn"), field(fields, "alipay_root_cert_sn")) {
         (None, None) => Ok(false),
-        (None, Some(_)) => Err(Refusal::missing(
-            "isv.missing-app-cert-sn",
-            "缺少应用公钥证书SN",
-        )),
+        (None, Some(_)) => Err(Refusal::missing("isv.missing-app-cert-sn", "缺少应用公钥证书SN")),
         (Some(app), root)
             if sign::cert_sn(&keys.app_cert_pem).as_deref() == Some(app)
                 && root == Some(&sign::root_cert_sn(&keys.root_cert_pem)) =>
         {
             Ok(true)
         }
-        (Some(_), _) => Err(Refusal::invalid(
-            "isv.invalid-parameter",
-            "参数无效: app_cert_sn, alipay_root_cert_sn",
-        )),
+        (Some(_), _) => Err(Refusal::invalid("isv.invalid-parameter", "参数无效: app_cert_sn, alipay_root_cert_sn")),
     }
 }
 
@@ -193,10 +169,7 @@ fn read_biz(fields: &Fields) -> Result<Map<String, Value>, Refusal> {
     let text = need(fields, "biz_content", "isv.missing-parameter")?;
     match serde_json::from_str(text) {
         Ok(Value::Object(biz)) => Ok(biz),
-        Ok(_) | Err(_) => Err(Refusal::invalid(
-            "isv.illegal-json",
-            "biz_content不是合法的JSON",
-        )),
+        Ok(_) | Err(_) => Err(Refusal::invalid("isv.illegal-json", "biz_content不是合法的JSON")),
     }
 }
 
@@ -205,17 +178,11 @@ fn need<'a>(fields: &'a Fields, name: &str, sub_code: &'static str) -> Result<&'
 }
 
 fn signed(refusal: Refusal) -> Rejected {
-    Rejected {
-        refusal,
-        signed: true,
-    }
+    Rejected { refusal, signed: true }
 }
 
 fn unsigned(refusal: Refusal) -> Rejected {
-    Rejected {
-        refusal,
-        signed: false,
-    }
+    Rejected { refusal, signed: false }
 }
 
 #[cfg(test)]
@@ -226,8 +193,7 @@ mod tests {
     /// Keys for a test, and the application's private half.
     fn keys() -> (AlipayKeys, RsaKey) {
         let app = RsaKey::generate().unwrap();
-        let vectors: Vec<Value> =
-            serde_json::from_str(include_str!("../../fixtures/alipay.json")).unwrap();
+        let vectors: Vec<Value> = serde_json::from_str(include_str!("../../fixtures/alipay.json")).unwrap();
         let pem = |sn: &str| {
             let vector = vectors.iter().find(|vector| vector["sn"] == sn).unwrap();
             vector["pem"].as_str().unwrap().to_owned()
@@ -274,11 +240,7 @@ mod tests {
         assert_eq!((call.method, call.certificate_mode), (Method::Query, false));
         assert_eq!(call.biz["out_trade_no"], "T1");
         let certificates = [("app_cert_sn", APP_SN), ("alipay_root_cert_sn", ROOT_SN)];
-        assert!(
-            check(&request(&app, &certificates), Some(&keys))
-                .unwrap()
-                .certificate_mode
-        );
+        assert!(check(&request(&app, &certificates), Some(&keys)).unwrap().certificate_mode);
     }
 
     #[test]
@@ -289,44 +251,22 @@ mod tests {
             (&[("app_id", "")], "isv.missing-app-id", false),
             (&[("method", "")], "isv.missing-method", false),
             (&[("timestamp", "")], "isv.missing-timestamp", false),
-            (
-                &[("method", "alipay.trade.unknown"), ("format", "xml")],
-                "isv.invalid-method",
-                true,
-            ),
+            (&[("method", "alipay.trade.unknown"), ("format", "xml")], "isv.invalid-method", true),
             (&[("format", "xml")], "isv.invalid-format", true),
             (&[("sign_type", "RSA")], "isv.invalid-signature-type", true),
             (&[("charset", "gbk")], "isv.invalid-charset", true),
-            (
-                &[("timestamp", "20260131080910")],
-                "isv.invalid-timestamp",
-                true,
-            ),
-            (
-                &[("app_cert_sn", "zz"), ("alipay_root_cert_sn", ROOT_SN)],
-                "isv.invalid-parameter",
-                true,
-            ),
-            (
-                &[("alipay_root_cert_sn", ROOT_SN)],
-                "isv.missing-app-cert-sn",
-                true,
-            ),
+            (&[("timestamp", "20260131080910")], "isv.invalid-timestamp", true),
+            (&[("app_cert_sn", "zz"), ("alipay_root_cert_sn", ROOT_SN)], "isv.invalid-parameter", true),
+            (&[("alipay_root_cert_sn", ROOT_SN)], "isv.missing-app-cert-sn", true),
             (&[("biz_content", "{")], "isv.illegal-json", true),
             (&[("biz_content", "[]")], "isv.illegal-json", true),
         ];
         for (changes, sub_code, signed) in cases {
             let rejected = check(&request(&app, changes), Some(&keys)).unwrap_err();
-            assert_eq!(
-                (rejected.refusal.sub_code, rejected.signed),
-                (*sub_code, *signed)
-            );
+            assert_eq!((rejected.refusal.sub_code, rejected.signed), (*sub_code, *signed));
         }
         let unknown = check(&request(&app, &[]), None).unwrap_err();
-        assert_eq!(
-            (unknown.refusal.sub_code, unknown.signed),
-            ("isv.invalid-app-id", false)
-        );
+        assert_eq!((unknown.refusal.sub_code, unknown.signed), ("isv.invalid-app-id", false));
     }
 
     #[test]
@@ -337,11 +277,7 @@ mod tests {
         let rejected = check(&fields, Some(&keys)).unwrap_err();
         assert_eq!(rejected.refusal.sub_code, "isv.invalid-signature");
         assert!(rejected.signed);
-        assert!(
-            rejected.refusal.sub_msg.contains("&amp;charset=utf-8&amp;"),
-            "{}",
-            rejected.refusal.sub_msg
-        );
+        assert!(rejected.refusal.sub_msg.contains("&amp;charset=utf-8&amp;"), "{}", rejected.refusal.sub_msg);
     }
 
     #[test]

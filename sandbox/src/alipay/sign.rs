@@ -44,12 +44,7 @@ pub(crate) fn root_cert_sn(pem: &str) -> String {
         let Ok(certificate) = pem.parse_x509() else {
             continue;
         };
-        if certificate
-            .signature_algorithm
-            .algorithm
-            .to_id_string()
-            .starts_with(PKCS1)
-        {
+        if certificate.signature_algorithm.algorithm.to_id_string().starts_with(PKCS1) {
             found.extend(sn_of(&certificate));
         }
     }
@@ -57,24 +52,15 @@ pub(crate) fn root_cert_sn(pem: &str) -> String {
 }
 
 fn sorted(fields: &Fields, left_out: &[&str]) -> String {
-    let mut kept: Vec<&(String, String)> = fields
-        .iter()
-        .filter(|(key, value)| !left_out.contains(&key.as_str()) && !value.trim().is_empty())
-        .collect();
+    let mut kept: Vec<&(String, String)> =
+        fields.iter().filter(|(key, value)| !left_out.contains(&key.as_str()) && !value.trim().is_empty()).collect();
     kept.sort();
-    let parts: Vec<String> = kept
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
+    let parts: Vec<String> = kept.iter().map(|(key, value)| format!("{key}={value}")).collect();
     parts.join("&")
 }
 
 fn sn_of(certificate: &X509Certificate<'_>) -> Option<String> {
-    let text = format!(
-        "{}{}",
-        issuer_text(certificate.issuer())?,
-        certificate.serial
-    );
+    let text = format!("{}{}", issuer_text(certificate.issuer())?, certificate.serial);
     Some(hex(&md5::digest(text.as_bytes())))
 }
 
@@ -106,24 +92,19 @@ mod tests {
     use serde_json::Value;
 
     fn vectors(kind: &str) -> Vec<Value> {
-        let all: Vec<Value> =
-            serde_json::from_str(include_str!("../../fixtures/alipay.json")).unwrap();
+        let all: Vec<Value> = serde_json::from_str(include_str!("../../fixtures/alipay.json")).unwrap();
         let found: Vec<Value> = all.into_iter().filter(|one| one["kind"] == kind).collect();
         assert!(!found.is_empty());
         found
     }
 
     fn public_key(vector: &Value) -> Vec<u8> {
-        STANDARD
-            .decode(vector["public_key"].as_str().unwrap())
-            .unwrap()
+        STANDARD.decode(vector["public_key"].as_str().unwrap()).unwrap()
     }
 
     fn fields(vector: &Value) -> Fields {
         let map = vector["fields"].as_object().unwrap();
-        map.iter()
-            .map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned()))
-            .collect()
+        map.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect()
     }
 
     fn sign_of(fields: &Fields) -> &str {
@@ -135,16 +116,8 @@ mod tests {
         for vector in vectors("notify") {
             let fields = fields(&vector);
             let text = notify_text(&fields);
-            assert!(holds(
-                &public_key(&vector),
-                text.as_bytes(),
-                sign_of(&fields)
-            ));
-            assert!(!holds(
-                &public_key(&vector),
-                request_text(&fields).as_bytes(),
-                sign_of(&fields)
-            ));
+            assert!(holds(&public_key(&vector), text.as_bytes(), sign_of(&fields)));
+            assert!(!holds(&public_key(&vector), request_text(&fields).as_bytes(), sign_of(&fields)));
         }
     }
 
@@ -153,11 +126,7 @@ mod tests {
         for vector in vectors("request") {
             let fields = fields(&vector);
             let text = request_text(&fields);
-            assert!(holds(
-                &public_key(&vector),
-                text.as_bytes(),
-                sign_of(&fields)
-            ));
+            assert!(holds(&public_key(&vector), text.as_bytes(), sign_of(&fields)));
         }
     }
 
@@ -165,11 +134,7 @@ mod tests {
     fn real_answer_nodes_hold_as_they_were_sent() {
         for vector in vectors("content") {
             let text = vector["content"].as_str().unwrap();
-            assert!(holds(
-                &public_key(&vector),
-                text.as_bytes(),
-                vector["sign"].as_str().unwrap()
-            ));
+            assert!(holds(&public_key(&vector), text.as_bytes(), vector["sign"].as_str().unwrap()));
         }
     }
 
@@ -188,9 +153,8 @@ mod tests {
 
     #[test]
     fn blank_values_are_not_signed() {
-        let fields: Fields = [("b", "2"), ("a", " "), ("c", ""), ("sign", "x")]
-            .map(|(k, v)| (k.to_owned(), v.to_owned()))
-            .to_vec();
+        let fields: Fields =
+            [("b", "2"), ("a", " "), ("c", ""), ("sign", "x")].map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec();
         assert_eq!(request_text(&fields), "b=2");
     }
 }

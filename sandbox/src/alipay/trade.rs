@@ -39,53 +39,35 @@ pub(crate) fn fully_refunded(book: &Book, order: &Order) -> bool {
 /// Fen that went back for good.
 pub(crate) fn returned(book: &Book, key: &OrderKey) -> i64 {
     let ended = |state| state == crate::ledger::RefundState::Success;
-    book.refunds_of(key)
-        .iter()
-        .filter(|refund| ended(refund.state))
-        .map(|refund| refund.amount)
-        .sum()
+    book.refunds_of(key).iter().filter(|refund| ended(refund.state)).map(|refund| refund.amount).sum()
 }
 
 /// The trade a call names: `trade_no` wins over `out_trade_no`; a mere code is not a trade.
 pub(crate) fn find<'a>(book: &'a Book, call: &Call, biz: &Biz<'_>) -> Result<&'a Order, Refusal> {
     let order = match (biz.text("trade_no", 64)?, biz.number("out_trade_no")?) {
-        (Some(trade_no), _) => book
-            .order_by_trade_no(ProviderName::Alipay, trade_no)
-            .filter(|order| order.key.account == call.app_id),
+        (Some(trade_no), _) => {
+            book.order_by_trade_no(ProviderName::Alipay, trade_no).filter(|order| order.key.account == call.app_id)
+        }
         (None, Some(order_no)) => book.order(&key(&call.app_id, order_no)),
         (None, None) => return Err(super::biz::wrong("out_trade_no")),
     };
-    order
-        .filter(|order| order.state != OrderState::Coded)
-        .ok_or_else(not_exist)
+    order.filter(|order| order.state != OrderState::Coded).ok_or_else(not_exist)
 }
 
 /// The key of an application's order.
 pub(crate) fn key(app_id: &str, order_no: &str) -> OrderKey {
-    OrderKey {
-        provider: ProviderName::Alipay,
-        account: app_id.to_owned(),
-        order_no: order_no.to_owned(),
-    }
+    OrderKey { provider: ProviderName::Alipay, account: app_id.to_owned(), order_no: order_no.to_owned() }
 }
 
 /// `alipay.trade.query`.
 pub(crate) fn query(book: &Book, call: &Call, now: i64) -> Result<Node, Refusal> {
-    let biz = Biz::of(
-        &call.biz,
-        &["out_trade_no", "trade_no", "query_options", "org_pid"],
-    )?;
+    let biz = Biz::of(&call.biz, &["out_trade_no", "trade_no", "query_options", "org_pid"])?;
     let order = find(book, call, &biz)?;
-    let node = Node::success()
-        .with("buyer_logon_id", BUYER_LOGON)
-        .with("buyer_user_id", order.field("buyer_id"));
+    let node = Node::success().with("buyer_logon_id", BUYER_LOGON).with("buyer_user_id", order.field("buyer_id"));
     let node = match &order.payment {
         None => money(node, 0).with("total_amount", yuan(order.amount)),
         Some(payment) => money(node, payment.amount)
-            .with(
-                "fund_bill_list",
-                json!([{ "amount": yuan(payment.amount), "fund_channel": "ALIPAYACCOUNT" }]),
-            )
+            .with("fund_bill_list", json!([{ "amount": yuan(payment.amount), "fund_channel": "ALIPAYACCOUNT" }]))
             .with("send_pay_date", beijing::dashed(payment.paid_at))
             .with("total_amount", yuan(payment.amount)),
     };
@@ -96,33 +78,22 @@ pub(crate) fn query(book: &Book, call: &Call, now: i64) -> Result<Node, Refusal>
 }
 
 /// `alipay.trade.close`: an unpaid trade only. Names the order when its merchant is told: wap and app alone.
-pub(crate) fn close(
-    book: &mut Book,
-    call: &Call,
-    now: i64,
-) -> Result<(Option<OrderKey>, Node), Refusal> {
+pub(crate) fn close(book: &mut Book, call: &Call, now: i64) -> Result<(Option<OrderKey>, Node), Refusal> {
     let biz = Biz::of(&call.biz, &["out_trade_no", "trade_no", "operator_id"])?;
     let order = find(book, call, &biz)?.clone();
     match status(book, &order, now) {
         "WAIT_BUYER_PAY" => {}
         "TRADE_SUCCESS" => {
-            return Err(Refusal::business(
-                "ACQ.TRADE_STATUS_ERROR",
-                "交易状态不合法",
-            ));
+            return Err(Refusal::business("ACQ.TRADE_STATUS_ERROR", "交易状态不合法"));
         }
         _ => {
-            return Err(Refusal::business(
-                "ACQ.REASON_TRADE_STATUS_INVALID",
-                "交易状态异常",
-            ));
+            return Err(Refusal::business("ACQ.REASON_TRADE_STATUS_INVALID", "交易状态异常"));
         }
     }
     assert!(book.close(&order.key, now), "an unpaid order closes");
     let told = matches!(order.product.as_str(), "wap" | "app");
-    let node = Node::success()
-        .with("out_trade_no", order.key.order_no.as_str())
-        .with("trade_no", order.field("trade_no"));
+    let node =
+        Node::success().with("out_trade_no", order.key.order_no.as_str()).with("trade_no", order.field("trade_no"));
     Ok((told.then_some(order.key), node))
 }
 
@@ -145,9 +116,7 @@ pub(crate) fn cancel(book: &mut Book, call: &Call, now: i64) -> Result<Cancelled
         let order_no = biz.number("out_trade_no")?.unwrap_or_default();
         return Ok(Cancelled::Nothing(node.with("out_trade_no", order_no)));
     };
-    let node = node
-        .with("out_trade_no", order.key.order_no.as_str())
-        .with("trade_no", order.field("trade_no"));
+    let node = node.with("out_trade_no", order.key.order_no.as_str()).with("trade_no", order.field("trade_no"));
     Ok(match status(book, &order, now) {
         "WAIT_BUYER_PAY" => {
             assert!(book.close(&order.key, now), "an unpaid order closes");

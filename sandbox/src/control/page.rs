@@ -29,51 +29,30 @@ for (const b of document.querySelectorAll('button[data-order]')) b.onclick = asy
 pub(super) fn render(book: &Book, now: i64) -> String {
     let mut open: Vec<&Order> = book.orders().filter(|order| is_open(order, now)).collect();
     open.sort_by_key(|order| std::cmp::Reverse(order.created_at));
-    let mut paid: Vec<&Order> = book
-        .orders()
-        .filter(|order| order.payment.is_some())
-        .collect();
-    paid.sort_by_key(|order| {
-        std::cmp::Reverse(order.payment.as_ref().map(|payment| payment.paid_at))
-    });
+    let mut paid: Vec<&Order> = book.orders().filter(|order| order.payment.is_some()).collect();
+    paid.sort_by_key(|order| std::cmp::Reverse(order.payment.as_ref().map(|payment| payment.paid_at)));
     let mut html = String::from(HEAD);
     html.push_str("<h2>Open codes</h2>");
     table(&mut html, &open, |html, order| {
         cell(html, order.codes.last().map_or("", String::as_str), true);
-        let named = serde_json::json!([order.key.provider, order.key.account, order.key.order_no])
-            .to_string();
+        let named = serde_json::json!([order.key.provider, order.key.account, order.key.order_no]).to_string();
         for (pay, label) in [("1", "Scan and pay"), ("0", "Scan only")] {
-            let written = write!(
-                html,
-                r#"<td><button data-pay="{pay}" data-order="{}">{label}</button></td>"#,
-                escaped(&named)
-            );
+            let written =
+                write!(html, r#"<td><button data-pay="{pay}" data-order="{}">{label}</button></td>"#, escaped(&named));
             debug_assert!(written.is_ok());
         }
     });
     html.push_str("<h2>Paid</h2>");
     table(&mut html, &paid, |html, order| {
-        cell(
-            html,
-            order
-                .payment
-                .as_ref()
-                .map_or("", |payment| payment.trade_no.as_str()),
-            true,
-        );
-        cell(
-            html,
-            &format!("refunded {}", yuan(book.refunded(&order.key))),
-            false,
-        );
+        cell(html, order.payment.as_ref().map_or("", |payment| payment.trade_no.as_str()), true);
+        cell(html, &format!("refunded {}", yuan(book.refunded(&order.key))), false);
     });
     html.push_str(SCRIPT);
     html
 }
 
 fn is_open(order: &Order, now: i64) -> bool {
-    matches!(order.state, OrderState::Open | OrderState::Coded)
-        && order.expires_at.is_none_or(|at| now < at)
+    matches!(order.state, OrderState::Open | OrderState::Coded) && order.expires_at.is_none_or(|at| now < at)
 }
 
 fn table(html: &mut String, orders: &[&Order], more: impl Fn(&mut String, &Order)) {
@@ -110,9 +89,5 @@ fn yuan(fen: i64) -> String {
 
 /// Text made safe inside HTML and quoted attributes.
 pub(crate) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }

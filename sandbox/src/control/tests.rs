@@ -12,32 +12,18 @@ struct Person<'a> {
 
 impl<'a> Person<'a> {
     fn of(merchant: &'a Merchant) -> Self {
-        Self {
-            merchant,
-            base: format!("http://{}", merchant.sandbox.addresses().control),
-        }
+        Self { merchant, base: format!("http://{}", merchant.sandbox.addresses().control) }
     }
 
     async fn post(&self, path: &str, body: Value) -> (u16, String) {
-        let request = self
-            .merchant
-            .client
-            .post(format!("{}{path}", self.base))
-            .header("content-type", "application/json");
+        let request =
+            self.merchant.client.post(format!("{}{path}", self.base)).header("content-type", "application/json");
         let response = request.body(body.to_string()).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
     async fn read(&self, path: &str) -> String {
-        self.merchant
-            .client
-            .get(format!("{}{path}", self.base))
-            .send()
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap()
+        self.merchant.client.get(format!("{}{path}", self.base)).send().await.unwrap().text().await.unwrap()
     }
 
     async fn clear_faults(&self) {
@@ -72,13 +58,7 @@ async fn a_code_is_scanned_and_the_ledger_shows_it() {
     let unknown = json!({"provider": "wechatpay", "order_no": "control-02"});
     assert_eq!(person.post("/callbacks/resend", unknown).await.0, 404);
     let ledger: Value = serde_json::from_str(&person.read("/ledger").await).unwrap();
-    assert_eq!(
-        (
-            &ledger["payments"][0]["amount"],
-            &ledger["orders"][0]["state"]
-        ),
-        (&json!(100), &json!("paid"))
-    );
+    assert_eq!((&ledger["payments"][0]["amount"], &ledger["orders"][0]["state"]), (&json!(100), &json!("paid")));
     assert!(person.read("/accounts").await.contains("1900000001"));
 }
 
@@ -91,17 +71,11 @@ async fn faults_and_habits_are_set_read_and_cleared() {
     assert_eq!(person.post("/faults", silent).await.0, 204);
     assert!(person.read("/faults").await.contains("\"silent\":true"));
     let refused = json!({"paid": false, "reason": "silent"}).to_string();
-    assert_eq!(
-        person.post("/scan", json!({"code": code})).await,
-        (409, refused)
-    );
+    assert_eq!(person.post("/scan", json!({"code": code})).await, (409, refused));
     person.clear_faults().await;
     assert_eq!(person.read("/faults").await, "[]");
     let unknown = json!({"provider": "wechatpay", "fault": {"loud": true}});
     assert_eq!(person.post("/faults", unknown).await.0, 422);
-    assert_eq!(
-        person.post("/payers", json!({"pay_ratio": 0.5})).await.0,
-        204
-    );
+    assert_eq!(person.post("/payers", json!({"pay_ratio": 0.5})).await.0, 204);
     assert!(person.read("/payers").await.contains("0.5"));
 }

@@ -119,10 +119,7 @@ impl Default for Fault {
 impl Fault {
     /// Every request fails in this way.
     pub fn kind(kind: FaultKind) -> Self {
-        Self {
-            kind: Some(kind),
-            ..Self::default()
-        }
+        Self { kind: Some(kind), ..Self::default() }
     }
 
     pub(super) fn in_force(&self, now: i64) -> bool {

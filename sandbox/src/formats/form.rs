@@ -22,10 +22,8 @@ pub(crate) fn decode(text: &str) -> Option<Fields> {
 
 /// Writes fields as a form body.
 pub(crate) fn encode<K: AsRef<str>, V: AsRef<str>>(fields: &[(K, V)]) -> String {
-    let parts: Vec<String> = fields
-        .iter()
-        .map(|(key, value)| format!("{}={}", escape(key.as_ref()), escape(value.as_ref())))
-        .collect();
+    let parts: Vec<String> =
+        fields.iter().map(|(key, value)| format!("{}={}", escape(key.as_ref()), escape(value.as_ref()))).collect();
     parts.join("&")
 }
 
@@ -70,10 +68,7 @@ mod tests {
         let fields = [("a b", "1+1=2&é"), ("空", "点 卡/%")];
         let text = encode(&fields);
         let back = decode(&text).unwrap();
-        assert_eq!(
-            back,
-            fields.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec()
-        );
+        assert_eq!(back, fields.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec());
     }
 
     #[test]

@@ -23,9 +23,7 @@ pub(crate) mod tests {
     /// Whether a base64 signature holds under a public key given in DER, checked by hand.
     pub(crate) fn holds(public_key: &[u8], text: &[u8], signature: &str) -> bool {
         let signature = STANDARD.decode(signature).unwrap();
-        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public_key)
-            .verify(text, &signature)
-            .is_ok()
+        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public_key).verify(text, &signature).is_ok()
     }
 
     #[test]

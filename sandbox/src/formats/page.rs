@@ -18,11 +18,7 @@ impl Cashier<'_> {
             .fields
             .iter()
             .map(|(name, value)| {
-                format!(
-                    "<input type=\"hidden\" name=\"{}\" value=\"{}\">",
-                    escape(name),
-                    escape(value)
-                )
+                format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escape(name), escape(value))
             })
             .collect();
         let body = format!(

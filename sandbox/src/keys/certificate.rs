@@ -3,8 +3,7 @@
 //! Must not know: files.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    PKCS_RSA_SHA256, SerialNumber,
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, SerialNumber,
 };
 
 use super::rsa::der_of;
@@ -42,26 +41,15 @@ impl Authority {
         let params = authority_params(name, organization)?;
         let pair = pair(key)?;
         let cert_pem = params.self_signed(&pair)?.pem();
-        Ok(Self {
-            issuer: Issuer::new(params, pair),
-            cert_pem,
-        })
+        Ok(Self { issuer: Issuer::new(params, pair), cert_pem })
     }
 
     /// An intermediate under this authority.
-    pub(crate) fn under(
-        &self,
-        key: &RsaKey,
-        name: &str,
-        organization: &str,
-    ) -> Result<Self, KeysError> {
+    pub(crate) fn under(&self, key: &RsaKey, name: &str, organization: &str) -> Result<Self, KeysError> {
         let params = authority_params(name, organization)?;
         let pair = pair(key)?;
         let cert_pem = params.signed_by(&pair, &self.issuer)?.pem();
-        Ok(Self {
-            issuer: Issuer::new(params, pair),
-            cert_pem,
-        })
+        Ok(Self { issuer: Issuer::new(params, pair), cert_pem })
     }
 
     /// A leaf certificate in PEM.
@@ -74,10 +62,7 @@ impl Authority {
     ) -> Result<String, KeysError> {
         let mut params = params(name, organization, serial)?;
         params.use_authority_key_identifier_extension = true;
-        params.key_usages = vec![
-            KeyUsagePurpose::DigitalSignature,
-            KeyUsagePurpose::ContentCommitment,
-        ];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::ContentCommitment];
         Ok(params.signed_by(&pair(key)?, &self.issuer)?.pem())
     }
 
@@ -94,9 +79,8 @@ pub(super) fn serial_hex(pem: &str) -> Option<String> {
 /// The same in decimal; serials made here fit 64 bits.
 pub(super) fn serial_decimal(pem: &str) -> Option<String> {
     let bytes = serial_bytes(pem)?;
-    let number = bytes.iter().try_fold(0_u128, |number, byte| {
-        number.checked_mul(256)?.checked_add(u128::from(*byte))
-    })?;
+    let number =
+        bytes.iter().try_fold(0_u128, |number, byte| number.checked_mul(256)?.checked_add(u128::from(*byte)))?;
     Some(number.to_string())
 }
 
@@ -126,9 +110,7 @@ fn params(name: &str, organization: &str, serial: &Serial) -> Result<Certificate
     let mut params = CertificateParams::new(Vec::new())?;
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CountryName, "CN");
-    params
-        .distinguished_name
-        .push(DnType::OrganizationName, organization);
+    params.distinguished_name.push(DnType::OrganizationName, organization);
     params.distinguished_name.push(DnType::CommonName, name);
     params.serial_number = Some(SerialNumber::from_slice(&serial.0));
     // A wide life: the sandbox's clock may stand anywhere.
@@ -138,19 +120,13 @@ fn params(name: &str, organization: &str, serial: &Serial) -> Result<Certificate
 }
 
 fn pair(key: &RsaKey) -> Result<KeyPair, KeysError> {
-    Ok(KeyPair::from_pkcs8_pem_and_sign_algo(
-        &key.private_pem(),
-        &PKCS_RSA_SHA256,
-    )?)
+    Ok(KeyPair::from_pkcs8_pem_and_sign_algo(&key.private_pem(), &PKCS_RSA_SHA256)?)
 }
 
 /// Random bytes that print as exactly twice as many hex digits and stay positive.
 fn random(length: usize) -> Vec<u8> {
     let mut bytes = vec![0_u8; length];
-    assert!(
-        aws_lc_rs::rand::fill(&mut bytes).is_ok(),
-        "the system gives randomness"
-    );
+    assert!(aws_lc_rs::rand::fill(&mut bytes).is_ok(), "the system gives randomness");
     if let Some(first) = bytes.first_mut() {
         *first = (*first & 0x3F) | 0x10;
     }

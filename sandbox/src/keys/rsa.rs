@@ -6,9 +6,7 @@ use std::fmt;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
-use aws_lc_rs::signature::{
-    KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey,
-};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -23,27 +21,18 @@ pub(crate) struct PublicKey(Vec<u8>);
 
 impl RsaKey {
     pub(crate) fn generate() -> Result<Self, KeysError> {
-        KeyPair::generate(KeySize::Rsa2048)
-            .map(Self)
-            .map_err(|_| KeysError::Generate)
+        KeyPair::generate(KeySize::Rsa2048).map(Self).map_err(|_| KeysError::Generate)
     }
 
     /// Reads the first PKCS#8 `PRIVATE KEY` block of a PEM text.
     pub(crate) fn from_pem(text: &str) -> Option<Self> {
-        KeyPair::from_pkcs8(&der_of(text, "PRIVATE KEY")?)
-            .ok()
-            .map(Self)
+        KeyPair::from_pkcs8(&der_of(text, "PRIVATE KEY")?).ok().map(Self)
     }
 
     /// SHA256withRSA over the message.
     pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
         let mut signature = vec![0; self.0.public_modulus_len()];
-        let signed = self.0.sign(
-            &RSA_PKCS1_SHA256,
-            &SystemRandom::new(),
-            message,
-            &mut signature,
-        );
+        let signed = self.0.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature);
         assert!(signed.is_ok(), "a key that was accepted signs");
         signature
     }
@@ -61,8 +50,7 @@ impl RsaKey {
     /// PKCS#8 PEM.
     pub(crate) fn private_pem(&self) -> String {
         let der: Result<Pkcs8V1Der<'_>, _> = self.0.as_der();
-        der.map(|der| pem_of(der.as_ref(), "PRIVATE KEY"))
-            .unwrap_or_default()
+        der.map(|der| pem_of(der.as_ref(), "PRIVATE KEY")).unwrap_or_default()
     }
 
     /// SPKI PEM.
@@ -74,16 +62,12 @@ impl RsaKey {
 impl PublicKey {
     /// Whether this is the key's SHA256withRSA signature of the message.
     pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.0)
-            .verify(message, signature)
-            .is_ok()
+        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.0).verify(message, signature).is_ok()
     }
 
     /// The same with the signature in standard base64; undecodable text is false.
     pub(crate) fn verifies_base64(&self, message: &[u8], signature: &str) -> bool {
-        STANDARD
-            .decode(signature)
-            .is_ok_and(|signature| self.verifies(message, &signature))
+        STANDARD.decode(signature).is_ok_and(|signature| self.verifies(message, &signature))
     }
 }
 
@@ -97,9 +81,7 @@ impl fmt::Debug for RsaKey {
 pub(super) fn der_of(pem: &str, label: &str) -> Option<Vec<u8>> {
     let (_, after) = pem.split_once(&format!("-----BEGIN {label}-----"))?;
     let (body, _) = after.split_once(&format!("-----END {label}-----"))?;
-    STANDARD
-        .decode(body.split_whitespace().collect::<String>())
-        .ok()
+    STANDARD.decode(body.split_whitespace().collect::<String>()).ok()
 }
 
 fn pem_of(der: &[u8], label: &str) -> String {

@@ -15,10 +15,7 @@ pub(super) struct Folder(PathBuf);
 
 impl Folder {
     pub(super) fn open(dir: &Path) -> Result<Self, KeysError> {
-        fs::create_dir_all(dir).map_err(|source| KeysError::File {
-            path: dir.to_owned(),
-            source,
-        })?;
+        fs::create_dir_all(dir).map_err(|source| KeysError::File { path: dir.to_owned(), source })?;
         Ok(Self(dir.to_owned()))
     }
 
@@ -43,13 +40,7 @@ impl Folder {
         name: &str,
         make: impl FnOnce() -> Result<String, KeysError>,
     ) -> Result<String, KeysError> {
-        self.made(name, PUBLIC, make).map(|text| {
-            if name.contains('.') {
-                text
-            } else {
-                text.trim().to_owned()
-            }
-        })
+        self.made(name, PUBLIC, make).map(|text| if name.contains('.') { text } else { text.trim().to_owned() })
     }
 
     /// A private text, made if missing.
@@ -62,13 +53,8 @@ impl Folder {
     }
 
     /// A private word, made if missing; a line end written by a person is dropped.
-    pub(super) fn secret(
-        &self,
-        name: &str,
-        make: impl FnOnce() -> String,
-    ) -> Result<String, KeysError> {
-        self.made(name, PRIVATE, || Ok(make()))
-            .map(|text| text.trim().to_owned())
+    pub(super) fn secret(&self, name: &str, make: impl FnOnce() -> String) -> Result<String, KeysError> {
+        self.made(name, PRIVATE, || Ok(make())).map(|text| text.trim().to_owned())
     }
 
     /// Writes a public text over what a half-made folder left.
@@ -77,10 +63,7 @@ impl Folder {
     }
 
     pub(super) fn unusable(&self, name: &str, what: &'static str) -> KeysError {
-        KeysError::Unusable {
-            path: self.0.join(name),
-            what,
-        }
+        KeysError::Unusable { path: self.0.join(name), what }
     }
 
     fn made(
@@ -100,25 +83,16 @@ impl Folder {
     fn write(&self, name: &str, mode: u32, text: &str) -> Result<(), KeysError> {
         let path = self.0.join(name);
         let draft = self.0.join(format!(".{name}.new"));
-        let written = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(mode)
-            .open(&draft);
-        let written = written
-            .and_then(|mut file| file.write_all(text.as_bytes()))
-            .and_then(|()| fs::rename(&draft, &path));
+        let written = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&draft);
+        let written =
+            written.and_then(|mut file| file.write_all(text.as_bytes())).and_then(|()| fs::rename(&draft, &path));
         written.map_err(|source| KeysError::File { path, source })
     }
 }
 
 /// Letters and digits from the system's randomness.
 pub(super) fn random_alphanumeric(length: usize) -> String {
-    random_over(
-        b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
-        length,
-    )
+    random_over(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", length)
 }
 
 /// Digits from the system's randomness.
@@ -130,18 +104,9 @@ fn random_over(letters: &[u8], length: usize) -> String {
     let mut text = String::with_capacity(length);
     while text.len() < length {
         let mut bytes = [0_u8; 64];
-        assert!(
-            aws_lc_rs::rand::fill(&mut bytes).is_ok(),
-            "the system gives randomness"
-        );
-        let fitting = bytes
-            .iter()
-            .filter_map(|byte| letters.get(usize::from(*byte & 0x3F)));
-        text.extend(
-            fitting
-                .map(|letter| char::from(*letter))
-                .take(length.saturating_sub(text.len())),
-        );
+        assert!(aws_lc_rs::rand::fill(&mut bytes).is_ok(), "the system gives randomness");
+        let fitting = bytes.iter().filter_map(|byte| letters.get(usize::from(*byte & 0x3F)));
+        text.extend(fitting.map(|letter| char::from(*letter)).take(length.saturating_sub(text.len())));
     }
     text
 }

@@ -11,27 +11,14 @@ fn keys_are_made_once_and_read_again() {
     let accounts = Accounts::default();
     let first = Keys::open(dir.path(), &accounts).unwrap();
     let second = Keys::open(dir.path(), &accounts).unwrap();
-    let (one, two) = (
-        first.wechatpay("1900000001").unwrap(),
-        second.wechatpay("1900000001").unwrap(),
-    );
+    let (one, two) = (first.wechatpay("1900000001").unwrap(), second.wechatpay("1900000001").unwrap());
     assert_eq!(one.platform_serial, two.platform_serial);
     assert_eq!(one.api_v3_key, two.api_v3_key);
     assert_eq!(one.platform_serial.len(), 40);
-    assert!(
-        two.platform
-            .public()
-            .verifies(b"x", &one.platform.sign(b"x"))
-    );
-    assert!(
-        !two.public_key
-            .public()
-            .verifies(b"x", &one.platform.sign(b"x"))
-    );
-    let mode = std::fs::metadata(dir.path().join("wechatpay/1900000001/merchant_key.pem"))
-        .unwrap()
-        .permissions()
-        .mode();
+    assert!(two.platform.public().verifies(b"x", &one.platform.sign(b"x")));
+    assert!(!two.public_key.public().verifies(b"x", &one.platform.sign(b"x")));
+    let mode =
+        std::fs::metadata(dir.path().join("wechatpay/1900000001/merchant_key.pem")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     for name in [
         "app_key.pem",
@@ -42,13 +29,7 @@ fn keys_are_made_once_and_read_again() {
         "alipay_cert.crt",
         "root_cert.crt",
     ] {
-        assert!(
-            dir.path()
-                .join("alipay/2021000000000001")
-                .join(name)
-                .exists(),
-            "{name}"
-        );
+        assert!(dir.path().join("alipay/2021000000000001").join(name).exists(), "{name}");
     }
 }
 
@@ -58,17 +39,11 @@ fn the_unionpay_chain_verifies_from_leaf_to_root() {
     let accounts = Accounts {
         wechatpay: vec![],
         alipay: vec![],
-        unionpay: vec![UnionpayAccount {
-            mer_id: "777290058110001".into(),
-        }],
+        unionpay: vec![UnionpayAccount { mer_id: "777290058110001".into() }],
     };
     let keys = Keys::open(dir.path(), &accounts).unwrap();
     let der = |name: &str| {
-        rsa::der_of(
-            &std::fs::read_to_string(dir.path().join("unionpay").join(name)).unwrap(),
-            "CERTIFICATE",
-        )
-        .unwrap()
+        rsa::der_of(&std::fs::read_to_string(dir.path().join("unionpay").join(name)).unwrap(), "CERTIFICATE").unwrap()
     };
     let (root, middle, leaf) = (der("root.cer"), der("middle.cer"), der("leaf.pem"));
     let (_, root) = x509_parser::parse_x509_certificate(&root).unwrap();
@@ -76,19 +51,7 @@ fn the_unionpay_chain_verifies_from_leaf_to_root() {
     let (_, leaf) = x509_parser::parse_x509_certificate(&leaf).unwrap();
     assert!(leaf.verify_signature(Some(middle.public_key())).is_ok());
     assert!(middle.verify_signature(Some(root.public_key())).is_ok());
-    let name = leaf
-        .subject()
-        .iter_common_name()
-        .next()
-        .unwrap()
-        .as_str()
-        .unwrap();
+    let name = leaf.subject().iter_common_name().next().unwrap().as_str().unwrap();
     assert_eq!(name, "041@sandbox@00040000:SIGN@00000001");
-    assert!(
-        keys.unionpay("777290058110001")
-            .unwrap()
-            .cert_id
-            .parse::<u64>()
-            .is_ok()
-    );
+    assert!(keys.unionpay("777290058110001").unwrap().cert_id.parse::<u64>().is_ok());
 }

@@ -52,14 +52,8 @@ impl Book {
     }
 
     /// By the provider's number of the payment.
-    pub(crate) fn order_by_trade_no(
-        &self,
-        provider: ProviderName,
-        trade_no: &str,
-    ) -> Option<&Order> {
-        self.trades
-            .get(&(provider, trade_no.to_owned()))
-            .and_then(|key| self.orders.get(key))
+    pub(crate) fn order_by_trade_no(&self, provider: ProviderName, trade_no: &str) -> Option<&Order> {
+        self.trades.get(&(provider, trade_no.to_owned())).and_then(|key| self.orders.get(key))
     }
 
     /// By a scanned code, valid or void; an order number serves where it is unique.
@@ -67,10 +61,7 @@ impl Book {
         if let Some(key) = self.codes.get(code) {
             return self.orders.get(key);
         }
-        let mut named = self
-            .orders
-            .values()
-            .filter(|order| order.key.order_no == code);
+        let mut named = self.orders.values().filter(|order| order.key.order_no == code);
         named.next().filter(|_| named.next().is_none())
     }
 
@@ -102,12 +93,7 @@ impl Book {
     }
 
     /// Lets an order be paid. `late` allows a closed or expired order: the race every merchant must survive.
-    pub(crate) fn pay(
-        &mut self,
-        key: &OrderKey,
-        payment: Payment,
-        late: bool,
-    ) -> Result<(), PayRefused> {
+    pub(crate) fn pay(&mut self, key: &OrderKey, payment: Payment, late: bool) -> Result<(), PayRefused> {
         let order = self.orders.get_mut(key).ok_or(PayRefused::Unknown)?;
         let expired = order.expires_at.is_some_and(|at| payment.paid_at >= at);
         match order.state {
@@ -118,8 +104,7 @@ impl Book {
             }
             OrderState::Closed | OrderState::Open | OrderState::Coded => {}
         }
-        self.trades
-            .insert((key.provider, payment.trade_no.clone()), key.clone());
+        self.trades.insert((key.provider, payment.trade_no.clone()), key.clone());
         order.state = OrderState::Paid;
         order.payment = Some(payment);
         Ok(())
@@ -127,17 +112,12 @@ impl Book {
 
     /// Makes a paid order findable by a number fixed before payment (Alipay gives `trade_no` at the scan).
     pub(crate) fn name_trade(&mut self, key: &OrderKey, trade_no: &str) {
-        self.trades
-            .insert((key.provider, trade_no.to_owned()), key.clone());
+        self.trades.insert((key.provider, trade_no.to_owned()), key.clone());
     }
 
     /// Closes an unpaid order; false when it is paid or unknown. Closing twice is true.
     pub(crate) fn close(&mut self, key: &OrderKey, now: i64) -> bool {
-        let Some(order) = self
-            .orders
-            .get_mut(key)
-            .filter(|order| order.state != OrderState::Paid)
-        else {
+        let Some(order) = self.orders.get_mut(key).filter(|order| order.state != OrderState::Paid) else {
             return false;
         };
         if order.state != OrderState::Closed {
@@ -153,12 +133,7 @@ impl Book {
 
     /// The refunds of an order, in the order they were booked.
     pub(crate) fn refunds_of(&self, key: &OrderKey) -> Vec<&Refund> {
-        self.refunds_of
-            .get(key)
-            .into_iter()
-            .flatten()
-            .filter_map(|refund| self.refunds.get(refund))
-            .collect()
+        self.refunds_of.get(key).into_iter().flatten().filter_map(|refund| self.refunds.get(refund)).collect()
     }
 
     /// Fen refunded or on their way back; refunds the provider gave up do not count.
@@ -174,39 +149,22 @@ impl Book {
     pub(crate) fn add_refund(&mut self, refund: Refund) -> RefundAdded {
         if let Some(earlier) = self.refunds.get(&refund.key) {
             let same = earlier.fingerprint == refund.fingerprint && earlier.order == refund.order;
-            return if same {
-                RefundAdded::Same(Box::new(earlier.clone()))
-            } else {
-                RefundAdded::Differs
-            };
+            return if same { RefundAdded::Same(Box::new(earlier.clone())) } else { RefundAdded::Differs };
         }
-        let Some(paid) = self
-            .orders
-            .get(&refund.order)
-            .and_then(|order| order.payment.as_ref())
-        else {
+        let Some(paid) = self.orders.get(&refund.order).and_then(|order| order.payment.as_ref()) else {
             return RefundAdded::NotPaid;
         };
-        if refund.amount <= 0
-            || self.refunded(&refund.order).saturating_add(refund.amount) > paid.amount
-        {
+        if refund.amount <= 0 || self.refunded(&refund.order).saturating_add(refund.amount) > paid.amount {
             return RefundAdded::TooMuch;
         }
-        self.refunds_of
-            .entry(refund.order.clone())
-            .or_default()
-            .push(refund.key.clone());
+        self.refunds_of.entry(refund.order.clone()).or_default().push(refund.key.clone());
         self.refunds.insert(refund.key.clone(), refund);
         RefundAdded::New
     }
 
     /// Brings a pending refund to its end; false when it is not pending.
     pub(crate) fn end_refund(&mut self, key: &RefundKey, state: RefundState, now: i64) -> bool {
-        let Some(refund) = self
-            .refunds
-            .get_mut(key)
-            .filter(|refund| refund.state == RefundState::Pending)
-        else {
+        let Some(refund) = self.refunds.get_mut(key).filter(|refund| refund.state == RefundState::Pending) else {
             return false;
         };
         refund.state = state;
@@ -220,29 +178,16 @@ mod tests {
     use super::*;
 
     fn key() -> OrderKey {
-        OrderKey {
-            provider: ProviderName::Wechatpay,
-            account: "1".into(),
-            order_no: "order1".into(),
-        }
+        OrderKey { provider: ProviderName::Wechatpay, account: "1".into(), order_no: "order1".into() }
     }
 
     fn payment(paid_at: i64) -> Payment {
-        Payment {
-            trade_no: "t1".into(),
-            amount: 100,
-            paid_at,
-            payer: "p".into(),
-        }
+        Payment { trade_no: "t1".into(), amount: 100, paid_at, payer: "p".into() }
     }
 
     fn refund(refund_no: &str, amount: i64) -> Refund {
         Refund {
-            key: RefundKey {
-                provider: ProviderName::Wechatpay,
-                account: "1".into(),
-                refund_no: refund_no.into(),
-            },
+            key: RefundKey { provider: ProviderName::Wechatpay, account: "1".into(), refund_no: refund_no.into() },
             order: key(),
             refund_trade_no: "r".into(),
             amount,
@@ -261,20 +206,11 @@ mod tests {
         let mut order = Order::new(key(), 100, 0);
         order.expires_at = Some(50);
         book.insert(order);
-        assert_eq!(
-            book.pay(&key(), payment(50), false),
-            Err(PayRefused::Expired)
-        );
+        assert_eq!(book.pay(&key(), payment(50), false), Err(PayRefused::Expired));
         assert!(book.close(&key(), 60));
-        assert_eq!(
-            book.pay(&key(), payment(61), false),
-            Err(PayRefused::Closed)
-        );
+        assert_eq!(book.pay(&key(), payment(61), false), Err(PayRefused::Closed));
         assert_eq!(book.pay(&key(), payment(61), true), Ok(()));
-        assert_eq!(
-            book.pay(&key(), payment(62), true),
-            Err(PayRefused::AlreadyPaid)
-        );
+        assert_eq!(book.pay(&key(), payment(62), true), Err(PayRefused::AlreadyPaid));
         assert!(!book.close(&key(), 63));
     }
 
@@ -282,29 +218,14 @@ mod tests {
     fn refunds_stay_within_the_payment_and_a_number_names_one_refund() {
         let mut book = Book::default();
         book.insert(Order::new(key(), 100, 0));
-        assert!(matches!(
-            book.add_refund(refund("a", 1)),
-            RefundAdded::NotPaid
-        ));
+        assert!(matches!(book.add_refund(refund("a", 1)), RefundAdded::NotPaid));
         book.pay(&key(), payment(1), false).unwrap();
         assert!(matches!(book.add_refund(refund("a", 60)), RefundAdded::New));
-        assert!(matches!(
-            book.add_refund(refund("a", 60)),
-            RefundAdded::Same(_)
-        ));
-        assert!(matches!(
-            book.add_refund(refund("a", 61)),
-            RefundAdded::Differs
-        ));
-        assert!(matches!(
-            book.add_refund(refund("b", 41)),
-            RefundAdded::TooMuch
-        ));
+        assert!(matches!(book.add_refund(refund("a", 60)), RefundAdded::Same(_)));
+        assert!(matches!(book.add_refund(refund("a", 61)), RefundAdded::Differs));
+        assert!(matches!(book.add_refund(refund("b", 41)), RefundAdded::TooMuch));
         assert!(book.end_refund(&refund("a", 60).key, RefundState::Closed, 5));
-        assert!(matches!(
-            book.add_refund(refund("b", 100)),
-            RefundAdded::New
-        ));
+        assert!(matches!(book.add_refund(refund("b", 100)), RefundAdded::New));
         assert_eq!(book.refunded(&key()), 100);
     }
 }

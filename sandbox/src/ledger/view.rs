@@ -124,10 +124,6 @@ impl Book {
             created_at: refund.created_at,
             ended_at: refund.ended_at,
         });
-        LedgerView {
-            orders: orders.collect(),
-            payments: payments.collect(),
-            refunds: refunds.collect(),
-        }
+        LedgerView { orders: orders.collect(), payments: payments.collect(), refunds: refunds.collect() }
     }
 }

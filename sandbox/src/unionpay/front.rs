@@ -30,10 +30,7 @@ pub(crate) fn cashier(order: &Order) -> Response<Body> {
             subject: &order.subject,
             amount: &yuan(order.amount),
             action: "/cashier/pay",
-            fields: &[
-                ("merId", &order.key.account),
-                ("orderId", &order.key.order_no),
-            ],
+            fields: &[("merId", &order.key.account), ("orderId", &order.key.order_no)],
         }
         .html(),
     )
@@ -41,17 +38,12 @@ pub(crate) fn cashier(order: &Order) -> Response<Body> {
 
 /// The page of a refused front request.
 pub(crate) fn error(code: Code) -> Response<Body> {
-    html(page::message(
-        "银联在线支付",
-        &format!("{} {}", code.code, code.message()),
-    ))
+    html(page::message("银联在线支付", &format!("{} {}", code.code, code.message())))
 }
 
 /// The payer presses the button.
 pub(crate) async fn pay(State(world): State<Arc<World>>, request: Request) -> Response<Body> {
-    let body = serve::body_of(request.into_body())
-        .await
-        .unwrap_or_default();
+    let body = serve::body_of(request.into_body()).await.unwrap_or_default();
     let asked = message::read(&String::from_utf8_lossy(&body));
     let key = match asked.and_then(|fields| order::key(&fields)) {
         Ok(key) => key,
@@ -59,10 +51,7 @@ pub(crate) async fn pay(State(world): State<Arc<World>>, request: Request) -> Re
     };
     let scan = ScanRequest::order(key.provider, key.account.clone(), key.order_no.clone());
     if let Err(reason) = payers::scan(&world, &scan) {
-        return html(page::message(
-            "银联在线支付",
-            &format!("无法付款: {reason}"),
-        ));
+        return html(page::message("银联在线支付", &format!("无法付款: {reason}")));
     }
     let order = world.ledger.read(|book| book.order(&key).cloned());
     let front_url = order.as_ref().map_or("", |order| order.field("frontUrl"));
@@ -70,18 +59,11 @@ pub(crate) async fn pay(State(world): State<Arc<World>>, request: Request) -> Re
     let Some(told) = told else {
         return html(page::message("银联在线支付", "付款成功"));
     };
-    let fields: Vec<(&str, &str)> = told
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
+    let fields: Vec<(&str, &str)> = told.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let amount = yuan(order.as_ref().map_or(0, |order| order.amount));
     html(
         page::Cashier {
-            title: "付款成功",
-            subject: "返回商户",
-            amount: &amount,
-            action: front_url,
-            fields: &fields,
+            title: "付款成功", subject: "返回商户", amount: &amount, action: front_url, fields: &fields
         }
         .html(),
     )

@@ -34,17 +34,14 @@ pub(crate) fn read(body: &str) -> Result<Fields, Code> {
 
 /// Checks version, encoding, method, certificate number and signature of a request.
 pub(crate) fn check(fields: &Fields, keys: Keys<'_>) -> Result<SignMethod, Code> {
-    if need(fields, "version")? != "5.1.0"
-        || !need(fields, "encoding")?.eq_ignore_ascii_case("utf-8")
-    {
+    if need(fields, "version")? != "5.1.0" || !need(fields, "encoding")?.eq_ignore_ascii_case("utf-8") {
         return Err(codes::BAD_FORMAT);
     }
     let method = SignMethod::read(need(fields, "signMethod")?).ok_or(codes::BAD_FORMAT)?;
     let signature = need(fields, "signature")?;
     let holds = match method {
         SignMethod::Rsa => {
-            need(fields, "certId")? == keys.merchant.cert_id
-                && sign::holds_rsa(fields, &keys.merchant.merchant)
+            need(fields, "certId")? == keys.merchant.cert_id && sign::holds_rsa(fields, &keys.merchant.merchant)
         }
         SignMethod::Keyed => sign::sign_keyed(fields, &keys.merchant.secure_key) == signature,
     };
@@ -80,9 +77,7 @@ pub(crate) fn order_id(fields: &Fields) -> Result<&str, Code> {
 /// `txnAmt`: 1 to 12 digits of fen, above zero.
 pub(crate) fn amount(fields: &Fields) -> Result<i64, Code> {
     let text = need(fields, "txnAmt")?;
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit())
-        && text.len() <= 12
-        && !text.starts_with('0');
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() <= 12 && !text.starts_with('0');
     match text.parse() {
         Ok(amount) if plain && amount > 0 => Ok(amount),
         Ok(_) | Err(_) => Err(codes::BAD_FORMAT),
@@ -95,12 +90,7 @@ pub(crate) fn seal(fields: Fields, method: SignMethod, keys: Keys<'_>) -> Fields
 }
 
 /// The same with another private key: what a merchant must refuse when it is not UnionPay's.
-pub(crate) fn seal_with(
-    mut fields: Fields,
-    method: SignMethod,
-    keys: Keys<'_>,
-    leaf: &RsaKey,
-) -> Fields {
+pub(crate) fn seal_with(mut fields: Fields, method: SignMethod, keys: Keys<'_>, leaf: &RsaKey) -> Fields {
     match method {
         SignMethod::Rsa => seal_rsa(fields, keys.platform, leaf),
         SignMethod::Keyed => {
@@ -124,19 +114,14 @@ pub(crate) fn seal_rsa(mut fields: Fields, platform: &UnionpayPlatform, leaf: &R
 
 /// The body of a synchronous answer: `k=v&k=v`, not url-encoded.
 pub(crate) fn body(fields: &Fields) -> String {
-    let parts: Vec<String> = fields
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
+    let parts: Vec<String> = fields.iter().map(|(key, value)| format!("{key}={value}")).collect();
     parts.join("&")
 }
 
 /// The fields of a request that its answer and its notify repeat, and the outcome.
 pub(crate) fn echo(asked: &Fields, names: &[&str], code: Code) -> Fields {
-    let mut fields: Fields = names
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), asked.get(*name)?.clone())))
-        .collect();
+    let mut fields: Fields =
+        names.iter().filter_map(|name| Some(((*name).to_owned(), asked.get(*name)?.clone()))).collect();
     fields.insert("respCode".to_owned(), code.code.to_owned());
     fields.insert("respMsg".to_owned(), code.message());
     fields
@@ -158,17 +143,13 @@ mod tests {
             };
             let platform = UnionpayPlatform {
                 leaf: RsaKey::generate().unwrap(),
-                leaf_cert_pem: "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n"
-                    .to_owned(),
+                leaf_cert_pem: "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n".to_owned(),
             };
             Self(keys, platform, merchant)
         }
 
         fn keys(&self) -> Keys<'_> {
-            Keys {
-                merchant: &self.0,
-                platform: &self.1,
-            }
+            Keys { merchant: &self.0, platform: &self.1 }
         }
     }
 
@@ -238,30 +219,12 @@ mod tests {
     fn an_answer_is_not_urlencoded_and_carries_the_certificate() {
         let held = Held::new();
         let keys = held.keys();
-        let sealed = seal(
-            echo(
-                &request("01"),
-                &["merId", "txnAmt", "absent"],
-                codes::SUCCESS,
-            ),
-            SignMethod::Rsa,
-            keys,
-        );
+        let sealed = seal(echo(&request("01"), &["merId", "txnAmt", "absent"], codes::SUCCESS), SignMethod::Rsa, keys);
         let body = body(&sealed);
-        assert!(
-            body.contains("merId=777290058110001&respCode=00&respMsg=成功[0000000]"),
-            "{body}"
-        );
-        assert!(
-            body.contains("signPubKeyCert=-----BEGIN CERTIFICATE-----\r\n"),
-            "{body}"
-        );
+        assert!(body.contains("merId=777290058110001&respCode=00&respMsg=成功[0000000]"), "{body}");
+        assert!(body.contains("signPubKeyCert=-----BEGIN CERTIFICATE-----\r\n"), "{body}");
         assert!(!body.contains('%'));
-        let keyed = seal(
-            echo(&request("11"), &["merId"], codes::SUCCESS),
-            SignMethod::Keyed,
-            keys,
-        );
+        let keyed = seal(echo(&request("11"), &["merId"], codes::SUCCESS), SignMethod::Keyed, keys);
         assert_eq!(keyed["signature"], sign::sign_keyed(&keyed, "secret"));
         assert!(!keyed.contains_key("signPubKeyCert"));
     }

@@ -19,17 +19,10 @@ use crate::{
 pub(crate) fn write(world: &World, sending: &Sending<'_>) -> Option<OutgoingCallback> {
     let told = world.ledger.read(|book| told(book, sending.event))?;
     let url = told.url.filter(|url| !url.contains("www.specialUrl.com"))?;
-    let keys = Keys {
-        merchant: world.keys.unionpay(&told.account)?,
-        platform: world.keys.unionpay_platform(),
-    };
+    let keys = Keys { merchant: world.keys.unionpay(&told.account)?, platform: world.keys.unionpay_platform() };
     let mut fields = told.fields;
     twist(&mut fields, sending);
-    let leaf = if sending.twist.wrong_key {
-        world.keys.stranger()
-    } else {
-        &keys.platform.leaf
-    };
+    let leaf = if sending.twist.wrong_key { world.keys.stranger() } else { &keys.platform.leaf };
     let mut sealed = message::seal_with(fields, told.method, keys, leaf);
     if sending.twist.bad_signature {
         sealed.insert("signature".to_owned(), "c2FuZGJveA==".to_owned());
@@ -46,10 +39,7 @@ pub(crate) fn write(world: &World, sending: &Sending<'_>) -> Option<OutgoingCall
 /// The fields that go through the payer's browser to `frontUrl`: the same message.
 pub(crate) fn for_browser(world: &World, event: &Event) -> Option<Fields> {
     let told = world.ledger.read(|book| told(book, event))?;
-    let keys = Keys {
-        merchant: world.keys.unionpay(&told.account)?,
-        platform: world.keys.unionpay_platform(),
-    };
+    let keys = Keys { merchant: world.keys.unionpay(&told.account)?, platform: world.keys.unionpay_platform() };
     Some(message::seal(told.fields, told.method, keys))
 }
 
@@ -64,9 +54,7 @@ fn told(book: &Book, event: &Event) -> Option<Told> {
     let (account, url, asked, settled) = match event {
         Event::Closed(_) => return None,
         Event::Paid(key) => {
-            let paid = book
-                .order(key)
-                .filter(|order| !order::paid_too_late(order))?;
+            let paid = book.order(key).filter(|order| !order::paid_too_late(order))?;
             let payment = paid.payment.as_ref()?;
             let mut settled = order::settlement(&payment.trade_no, payment.amount, payment.paid_at);
             settled.insert("accNo".to_owned(), payment.payer.clone());
@@ -74,29 +62,17 @@ fn told(book: &Book, event: &Event) -> Option<Told> {
             (&paid.key.account, &paid.notify_url, &paid.fields, settled)
         }
         Event::Refunded(key) => {
-            let refund = book
-                .refund(key)
-                .filter(|refund| refund.state == RefundState::Success)?;
+            let refund = book.refund(key).filter(|refund| refund.state == RefundState::Success)?;
             let at = refund.ended_at.unwrap_or(refund.created_at);
             let settled = order::settlement(&refund.refund_trade_no, refund.amount, at);
-            (
-                &refund.key.account,
-                &refund.notify_url,
-                &refund.fields,
-                settled,
-            )
+            (&refund.key.account, &refund.notify_url, &refund.fields, settled)
         }
     };
     let method = SignMethod::read(asked.get("signMethod")?)?;
     let mut fields = message::echo(asked, &ECHOED, super::codes::SUCCESS);
     fields.insert("respMsg".to_owned(), "success".to_owned());
     fields.extend(settled);
-    Some(Told {
-        account: account.clone(),
-        url: url.clone(),
-        method,
-        fields,
-    })
+    Some(Told { account: account.clone(), url: url.clone(), method, fields })
 }
 
 const ECHOED: [&str; 11] = [
@@ -120,16 +96,11 @@ fn twist(fields: &mut Fields, sending: &Sending<'_>) {
         set("merId", "777290058199999".to_owned());
     }
     if sending.twist.stale {
-        let old: String = beijing::compact(sending.announced_at - DAY_MS)
-            .chars()
-            .skip(4)
-            .collect();
+        let old: String = beijing::compact(sending.announced_at - DAY_MS).chars().skip(4).collect();
         set("traceTime", old);
     }
     if sending.twist.wrong_amount {
-        let amount = fields
-            .get("txnAmt")
-            .and_then(|text| text.parse::<i64>().ok());
+        let amount = fields.get("txnAmt").and_then(|text| text.parse::<i64>().ok());
         let other = amount.unwrap_or_default().saturating_add(1).to_string();
         fields.insert("txnAmt".to_owned(), other.clone());
         fields.insert("settleAmt".to_owned(), other);

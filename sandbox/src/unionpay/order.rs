@@ -44,10 +44,8 @@ pub(crate) fn create(
         return Err(codes::DUPLICATE);
     }
     let mut order = Order::new(key.clone(), message::amount(asked)?, now);
-    order.expires_at = asked
-        .get("payTimeout")
-        .map(|text| beijing::read_compact(text).ok_or(codes::BAD_FORMAT))
-        .transpose()?;
+    order.expires_at =
+        asked.get("payTimeout").map(|text| beijing::read_compact(text).ok_or(codes::BAD_FORMAT)).transpose()?;
     if order.expires_at.is_some_and(|end| end <= now) {
         return Err(codes::BAD_FORMAT);
     }
@@ -103,11 +101,7 @@ pub(crate) fn number_used(book: &Book, key: &OrderKey) -> bool {
 
 /// The same number as a refund's.
 pub(crate) fn refund_key(key: &OrderKey) -> RefundKey {
-    RefundKey {
-        provider: key.provider,
-        account: key.account.clone(),
-        refund_no: key.order_no.clone(),
-    }
+    RefundKey { provider: key.provider, account: key.account.clone(), refund_no: key.order_no.clone() }
 }
 
 /// A number of UnionPay's own: two digits, the time, the trace number and a digit; 21 in all.
@@ -128,11 +122,7 @@ pub(crate) fn paid_too_late(order: &Order) -> bool {
 pub(crate) fn settlement(query_id: &str, amount: i64, at: i64) -> Fields {
     // The clearing day turns at 23:00.
     const HOUR_MS: i64 = 3_600_000;
-    let day: String = beijing::compact(at.saturating_add(HOUR_MS))
-        .chars()
-        .skip(4)
-        .take(4)
-        .collect();
+    let day: String = beijing::compact(at.saturating_add(HOUR_MS)).chars().skip(4).take(4).collect();
     let time: String = beijing::compact(at).chars().skip(4).collect();
     let trace: String = query_id.chars().skip(14).take(6).collect();
     [
@@ -166,11 +156,7 @@ fn check(asked: &Fields, product: Product) -> Result<(), Code> {
 
 fn address(url: &str) -> Result<(), Code> {
     let http = url.starts_with("http://") || url.starts_with("https://");
-    if http && url.len() <= 256 {
-        Ok(())
-    } else {
-        Err(codes::BAD_FORMAT)
-    }
+    if http && url.len() <= 256 { Ok(()) } else { Err(codes::BAD_FORMAT) }
 }
 
 fn reopened(book: &Book, key: &OrderKey, asked: &Fields, now: i64) -> bool {

@@ -22,9 +22,7 @@ pub(crate) fn answer(book: &Book, asked: &Fields, now: i64) -> Result<Fields, Co
     let mer_id = need(asked, "merId")?;
     if let Some(query_id) = asked.get("queryId") {
         let found = book.order_by_trade_no(ProviderName::Unionpay, query_id);
-        let order = found
-            .filter(|order| order.key.account == mer_id)
-            .ok_or(codes::NOT_FOUND)?;
+        let order = found.filter(|order| order.key.account == mer_id).ok_or(codes::NOT_FOUND)?;
         return of_order(order, now);
     }
     let key = order::key(asked)?;
@@ -36,9 +34,7 @@ pub(crate) fn answer(book: &Book, asked: &Fields, now: i64) -> Result<Fields, Co
             Err(codes::NOT_FOUND)
         };
     }
-    let order = book
-        .order(&key)
-        .filter(|order| order.field("txnTime") == time);
+    let order = book.order(&key).filter(|order| order.field("txnTime") == time);
     of_order(order.ok_or(codes::NOT_FOUND)?, now)
 }
 
@@ -57,11 +53,7 @@ fn of_order(order: &Order, now: i64) -> Result<Fields, Code> {
             fields.insert("txnAmt".to_owned(), order.amount.to_string());
         }
         Some(payment) => {
-            fields.extend(order::settlement(
-                &payment.trade_no,
-                payment.amount,
-                payment.paid_at,
-            ));
+            fields.extend(order::settlement(&payment.trade_no, payment.amount, payment.paid_at));
             fields.insert("accNo".to_owned(), payment.payer.clone());
             fields.insert("payCardType".to_owned(), "01".to_owned());
         }
@@ -72,11 +64,7 @@ fn of_order(order: &Order, now: i64) -> Result<Fields, Code> {
 fn of_refund(refund: &Refund) -> Fields {
     let mut fields = found(&refund.fields, refund::outcome(refund));
     let at = refund.ended_at.unwrap_or(refund.created_at);
-    fields.extend(order::settlement(
-        &refund.refund_trade_no,
-        refund.amount,
-        at,
-    ));
+    fields.extend(order::settlement(&refund.refund_trade_no, refund.amount, at));
     fields
 }
 

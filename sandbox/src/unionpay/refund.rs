@@ -16,11 +16,7 @@ use crate::{
 };
 
 /// Books a refund as pending; answers its key and UnionPay's number for it.
-pub(crate) fn accept(
-    book: &mut Book,
-    asked: &Fields,
-    (dice, now): (&Dice, i64),
-) -> Result<(RefundKey, String), Code> {
+pub(crate) fn accept(book: &mut Book, asked: &Fields, (dice, now): (&Dice, i64)) -> Result<(RefundKey, String), Code> {
     one_of(asked, "txnSubType", &["00"])?;
     one_of(asked, "bizType", &["000201", "000000"])?;
     one_of(asked, "channelType", &["07", "08"])?;
@@ -31,11 +27,7 @@ pub(crate) fn accept(
         return Err(codes::DUPLICATE);
     }
     let original = original(book, asked)?.clone();
-    let paid = original
-        .payment
-        .as_ref()
-        .filter(|_| !order::paid_too_late(&original))
-        .ok_or(codes::ORIGINAL_STATE)?;
+    let paid = original.payment.as_ref().filter(|_| !order::paid_too_late(&original)).ok_or(codes::ORIGINAL_STATE)?;
     let gone = book.refunded(&original.key) >= paid.amount;
     let refund = Refund {
         key: order::refund_key(&key),
@@ -89,10 +81,7 @@ pub(crate) fn of_late_payment(book: &mut Book, paid: &Order, (dice, now): (&Dice
         fields: Fields::new(),
     };
     if matches!(book.add_refund(refund), RefundAdded::New) {
-        assert!(
-            book.end_refund(&key, RefundState::Success, now),
-            "it was pending"
-        );
+        assert!(book.end_refund(&key, RefundState::Success, now), "it was pending");
     }
 }
 
@@ -108,11 +97,8 @@ fn original<'a>(book: &'a Book, asked: &Fields) -> Result<&'a Order, Code> {
                 order_no: need(asked, "origOrderId")?.to_owned(),
             };
             let time = need(asked, "origTxnTime")?;
-            book.order(&key)
-                .filter(|order| order.field("txnTime") == time)
+            book.order(&key).filter(|order| order.field("txnTime") == time)
         }
     };
-    found
-        .filter(|order| order.key.account == mer_id)
-        .ok_or(codes::NOT_FOUND)
+    found.filter(|order| order.key.account == mer_id).ok_or(codes::NOT_FOUND)
 }

@@ -73,8 +73,7 @@ mod tests {
     use x509_parser::pem::Pem;
 
     fn vectors(kind: &str) -> Vec<Value> {
-        let all: Vec<Value> =
-            serde_json::from_str(include_str!("../../fixtures/unionpay.json")).unwrap();
+        let all: Vec<Value> = serde_json::from_str(include_str!("../../fixtures/unionpay.json")).unwrap();
         let found: Vec<Value> = all.into_iter().filter(|one| one["kind"] == kind).collect();
         assert!(!found.is_empty());
         found
@@ -82,23 +81,15 @@ mod tests {
 
     fn fields(vector: &Value) -> Fields {
         let map = vector["fields"].as_object().unwrap();
-        map.iter()
-            .map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned()))
-            .collect()
+        map.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect()
     }
 
     #[test]
     fn real_messages_hold_and_changed_ones_do_not() {
         for vector in vectors("rsa") {
             let fields = fields(&vector);
-            let pem = vector["cert"]
-                .as_str()
-                .or(vector["fields"]["signPubKeyCert"].as_str())
-                .unwrap();
-            let pem = Pem::iter_from_buffer(pem.as_bytes())
-                .next()
-                .unwrap()
-                .unwrap();
+            let pem = vector["cert"].as_str().or(vector["fields"]["signPubKeyCert"].as_str()).unwrap();
+            let pem = Pem::iter_from_buffer(pem.as_bytes()).next().unwrap().unwrap();
             let certificate = pem.parse_x509().unwrap();
             let public = certificate.public_key().raw;
             let held = holds(public, hashed(&fields).as_bytes(), &fields["signature"]);
@@ -114,10 +105,7 @@ mod tests {
     fn the_keyed_vector_is_reproduced() {
         for vector in vectors("keyed") {
             let fields = fields(&vector);
-            assert_eq!(
-                sign_keyed(&fields, vector["secret"].as_str().unwrap()),
-                fields["signature"]
-            );
+            assert_eq!(sign_keyed(&fields, vector["secret"].as_str().unwrap()), fields["signature"]);
         }
     }
 
@@ -125,10 +113,7 @@ mod tests {
     fn a_signed_message_verifies_and_the_signature_is_not_part_of_the_link() {
         let key = RsaKey::generate().unwrap();
         let public = key.public();
-        let mut fields = Fields::from([
-            ("b".to_owned(), "2".to_owned()),
-            ("a".to_owned(), "1 +=".to_owned()),
-        ]);
+        let mut fields = Fields::from([("b".to_owned(), "2".to_owned()), ("a".to_owned(), "1 +=".to_owned())]);
         assert_eq!(link(&fields), "a=1 +=&b=2");
         let signature = sign_rsa(&fields, &key);
         fields.insert("signature".to_owned(), signature);

@@ -24,12 +24,7 @@ pub(super) fn write(world: &World, sending: &Sending<'_>) -> Option<OutgoingCall
         Event::Closed(_) => return None,
     };
     let keys = world.keys.wechatpay(&content.mch_id)?;
-    let mut resource = encrypted(
-        world,
-        &keys.api_v3_key,
-        content.kind,
-        content.plain.to_string().as_bytes(),
-    );
+    let mut resource = encrypted(world, &keys.api_v3_key, content.kind, content.plain.to_string().as_bytes());
     if let Some(object) = resource.as_object_mut() {
         object.insert("original_type".into(), json!(content.kind));
     }
@@ -43,12 +38,7 @@ pub(super) fn write(world: &World, sending: &Sending<'_>) -> Option<OutgoingCall
     })
     .to_string();
     let headers = seal(world, keys, content.mode, sending.twist, body.as_bytes()).headers();
-    Some(OutgoingCallback {
-        url: content.url,
-        content_type: "application/json",
-        headers,
-        body: body.into_bytes(),
-    })
+    Some(OutgoingCallback { url: content.url, content_type: "application/json", headers, body: body.into_bytes() })
 }
 
 /// What one callback says, before encryption.
@@ -64,21 +54,9 @@ struct Content {
 
 fn seal(world: &World, keys: &WechatpayKeys, mode: Mode, twist: Twist, body: &[u8]) -> Seal {
     let now_s = world.now().div_euclid(1000);
-    let at_s = if twist.stale {
-        now_s.saturating_sub(STALE_S)
-    } else {
-        now_s
-    };
-    let key = if twist.wrong_key {
-        world.keys.stranger()
-    } else {
-        mode.key(keys)
-    };
-    let serial = if twist.unknown_serial {
-        "7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"
-    } else {
-        mode.serial(keys)
-    };
+    let at_s = if twist.stale { now_s.saturating_sub(STALE_S) } else { now_s };
+    let key = if twist.wrong_key { world.keys.stranger() } else { mode.key(keys) };
+    let serial = if twist.unknown_serial { "7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF" } else { mode.serial(keys) };
     let mut seal = Seal::new(world, key, serial, at_s, body);
     if twist.bad_signature {
         seal.probe(world);
@@ -95,16 +73,8 @@ fn paid(world: &World, key: &OrderKey, twist: Twist) -> Option<Content> {
         set(&mut plain, "/appid", json!("wx0000000000000000"));
     }
     if twist.wrong_amount {
-        set(
-            &mut plain,
-            "/amount/total",
-            json!(payment.amount.saturating_add(1)),
-        );
-        set(
-            &mut plain,
-            "/amount/payer_total",
-            json!(payment.amount.saturating_add(1)),
-        );
+        set(&mut plain, "/amount/total", json!(payment.amount.saturating_add(1)));
+        set(&mut plain, "/amount/payer_total", json!(payment.amount.saturating_add(1)));
     }
     Some(Content {
         mch_id: key.account.clone(),
@@ -129,11 +99,7 @@ fn refunded(world: &World, key: &RefundKey, twist: Twist) -> Option<Content> {
         RefundState::Closed => ("REFUND.CLOSED", "退款关闭"),
         RefundState::Pending => return None,
     };
-    let amount = if twist.wrong_amount {
-        refund.amount.saturating_add(1)
-    } else {
-        refund.amount
-    };
+    let amount = if twist.wrong_amount { refund.amount.saturating_add(1) } else { refund.amount };
     let mut plain = json!({
         "mchid": if twist.wrong_account { "1999999999" } else { key.account.as_str() },
         "transaction_id": transaction_id,
@@ -144,9 +110,7 @@ fn refunded(world: &World, key: &RefundKey, twist: Twist) -> Option<Content> {
         "user_received_account": "支付用户零钱",
         "amount": {"total": total, "refund": amount, "payer_total": total, "payer_refund": amount},
     });
-    let success_at = refund
-        .ended_at
-        .filter(|_| refund.state == RefundState::Success);
+    let success_at = refund.ended_at.filter(|_| refund.state == RefundState::Success);
     if let (Some(at), Some(object)) = (success_at, plain.as_object_mut()) {
         object.insert("success_time".into(), json!(rfc3339_beijing(at)));
     }

@@ -29,9 +29,7 @@ pub(super) async fn list(State(world): State<Arc<World>>, request: Request) -> R
     let work = |drawn: &Drawn| {
         // New merchants verify with the public key and have no certificate.
         if drawn.is(FaultKind::NotFoundLag) {
-            return Err(Refusal::resource_not_exists(
-                "无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥",
-            ));
+            return Err(Refusal::resource_not_exists("无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥"));
         }
         let keys = admitted.keys();
         let (from_s, to_s) = certificate_life_s(&keys.platform_cert_pem).unwrap_or((0, 0));
@@ -51,9 +49,7 @@ pub(super) fn encrypted(world: &World, api_v3_key: &str, associated: &str, plain
     let mut sealed = plain.to_vec();
     let key = UnboundKey::new(&AES_256_GCM, api_v3_key.as_bytes()).map(LessSafeKey::new);
     let unique = Nonce::try_assume_unique_for_key(nonce.as_bytes());
-    let done = key.and_then(|key| {
-        key.seal_in_place_append_tag(unique?, Aad::from(associated.as_bytes()), &mut sealed)
-    });
+    let done = key.and_then(|key| key.seal_in_place_append_tag(unique?, Aad::from(associated.as_bytes()), &mut sealed));
     assert!(done.is_ok(), "an APIv3 key has 32 bytes and a nonce 12");
     json!({"algorithm": "AEAD_AES_256_GCM", "nonce": nonce, "associated_data": associated, "ciphertext": STANDARD.encode(sealed)})
 }

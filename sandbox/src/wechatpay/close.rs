@@ -50,21 +50,13 @@ fn shut(admitted: &Admitted, drawn: &Drawn, out_trade_no: &str) -> Result<(), Re
     }
     let world = admitted.world();
     if drawn.is(FaultKind::PaidMeanwhile) {
-        let race = ScanRequest::order(
-            ProviderName::Wechatpay,
-            admitted.account.mch_id.clone(),
-            out_trade_no,
-        );
+        let race = ScanRequest::order(ProviderName::Wechatpay, admitted.account.mch_id.clone(), out_trade_no);
         if let Err(reason) = payers::scan(world, &race) {
             tracing::debug!(%reason, "nobody could pay before the close");
         }
     }
     let (key, now) = (admitted.order_key(out_trade_no), world.now());
     world.ledger.change(|book| {
-        if book.order(&key).is_none() || book.close(&key, now) {
-            Ok(())
-        } else {
-            Err(Refusal::order_paid())
-        }
+        if book.order(&key).is_none() || book.close(&key, now) { Ok(()) } else { Err(Refusal::order_paid()) }
     })
 }

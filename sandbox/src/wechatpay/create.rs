@@ -89,11 +89,7 @@ fn book(admitted: &Admitted, product: Product) -> Result<(OrderKey, Value), Refu
                 book.insert(wanted);
             }
         }
-        book.add_code(
-            &key,
-            &code,
-            Some(now.saturating_add(product.code_life_ms())),
-        );
+        book.add_code(&key, &code, Some(now.saturating_add(product.code_life_ms())));
         Ok(())
     })?;
     Ok((key, reply))
@@ -126,11 +122,7 @@ fn read(admitted: &Admitted, product: Product, body: &Value) -> Result<Order, Re
         ));
     }
     if text(body, "/appid") != account.app_id {
-        return Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            "APPID_MCHID_NOT_MATCH",
-            "appid和mchid不匹配",
-        ));
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "APPID_MCHID_NOT_MATCH", "appid和mchid不匹配"));
     }
     check_url(body, "notify_url")?;
     check_rest(body)?;
@@ -165,21 +157,10 @@ fn expires_at(body: &Value, now: i64) -> Result<i64, Refusal> {
     if asked.is_empty() {
         return Ok(now.saturating_add(EXPIRE_DEFAULT_MS));
     }
-    let at = read_rfc3339(asked).ok_or_else(|| {
-        Refusal::parameter(
-            "/body/time_expire",
-            &Value::from(asked),
-            "应为rfc3339格式",
-            "body",
-        )
-    })?;
+    let at = read_rfc3339(asked)
+        .ok_or_else(|| Refusal::parameter("/body/time_expire", &Value::from(asked), "应为rfc3339格式", "body"))?;
     if at > now.saturating_add(EXPIRE_MAX_MS) {
-        return Err(Refusal::parameter(
-            "/body/time_expire",
-            &Value::from(asked),
-            "支付截止时间过长",
-            "body",
-        ));
+        return Err(Refusal::parameter("/body/time_expire", &Value::from(asked), "支付截止时间过长", "body"));
     }
     Ok(at.max(now.saturating_add(MINUTE_MS)))
 }
@@ -188,12 +169,7 @@ fn expires_at(body: &Value, now: i64) -> Result<i64, Refusal> {
 fn refuse_past(body: &Value, now: i64) -> Result<(), Refusal> {
     let asked = text(body, "/time_expire");
     if read_rfc3339(asked).is_some_and(|at| at <= now) {
-        return Err(Refusal::parameter(
-            "/body/time_expire",
-            &Value::from(asked),
-            "支付截止时间早于当前时间",
-            "body",
-        ));
+        return Err(Refusal::parameter("/body/time_expire", &Value::from(asked), "支付截止时间早于当前时间", "body"));
     }
     Ok(())
 }
@@ -201,18 +177,11 @@ fn refuse_past(body: &Value, now: i64) -> Result<(), Refusal> {
 /// Absolute and without a query string (section 1.1).
 pub(super) fn check_url(body: &Value, name: &str) -> Result<(), Refusal> {
     let url = text(body, &format!("/{name}"));
-    let host = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"));
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     if host.is_some_and(|host| !host.is_empty()) && !url.contains(['?', '#']) {
         return Ok(());
     }
-    Err(Refusal::parameter(
-        &format!("/body/{name}"),
-        &Value::from(url),
-        "应为不带参数的完整地址",
-        "body",
-    ))
+    Err(Refusal::parameter(&format!("/body/{name}"), &Value::from(url), "应为不带参数的完整地址", "body"))
 }
 
 fn check_rest(body: &Value) -> Result<(), Refusal> {
@@ -227,12 +196,7 @@ fn check_rest(body: &Value) -> Result<(), Refusal> {
     }
     let detail = body.get("detail").map(Value::to_string).unwrap_or_default();
     if detail.len() > DETAIL_BYTES_MAX {
-        return Err(Refusal::parameter(
-            "/body/detail",
-            &Value::from(""),
-            "商品详情过长",
-            "body",
-        ));
+        return Err(Refusal::parameter("/body/detail", &Value::from(""), "商品详情过长", "body"));
     }
     Ok(())
 }
@@ -274,11 +238,7 @@ impl Product {
 
     /// A new code, and the answer that carries it.
     fn code(self, world: &World, now: i64) -> (String, Value) {
-        let prepay_id = format!(
-            "wx{}{}",
-            beijing(now, "%Y%m%d%H%M%S"),
-            world.dice.text(20).to_lowercase()
-        );
+        let prepay_id = format!("wx{}{}", beijing(now, "%Y%m%d%H%M%S"), world.dice.text(20).to_lowercase());
         match self {
             Self::Native => {
                 let code_url = format!("weixin://wxpay/bizpayurl?pr={}zz", world.dice.text(7));
@@ -296,15 +256,8 @@ impl Product {
     }
 }
 
-const AMOUNT: Shape = Shape::Object(&[
-    need("total", Shape::Integer(1)),
-    may("currency", Shape::Word(&["CNY"])),
-]);
-const ORDER_NO: Shape = Shape::Number {
-    from: 6,
-    to: 32,
-    extra: "_-|*",
-};
+const AMOUNT: Shape = Shape::Object(&[need("total", Shape::Integer(1)), may("currency", Shape::Word(&["CNY"]))]);
+const ORDER_NO: Shape = Shape::Number { from: 6, to: 32, extra: "_-|*" };
 const GOODS: Shape = Shape::Object(&[
     need("merchant_goods_id", Shape::Text(32)),
     may("wechatpay_goods_id", Shape::Text(32)),
@@ -344,18 +297,10 @@ const H5_SCENE: Shape = Shape::Object(&[
 const SETTLE: Shape = Shape::Object(&[may("profit_sharing", Shape::Flag)]);
 const LIMITS: Shape = Shape::Word(&["no_balance", "no_credit", "no_debit", "balance_only"]);
 
-const PLAIN: [Field; 14] = fields_of(
-    may("scene_info", SCENE),
-    may("limit_pay", Shape::List(&LIMITS)),
-);
-const H5: [Field; 14] = fields_of(
-    need("scene_info", H5_SCENE),
-    may("limit_pay", Shape::List(&LIMITS)),
-);
-const JSAPI: [Field; 14] = fields_of(
-    may("scene_info", SCENE),
-    need("payer", Shape::Object(&[need("openid", Shape::Text(128))])),
-);
+const PLAIN: [Field; 14] = fields_of(may("scene_info", SCENE), may("limit_pay", Shape::List(&LIMITS)));
+const H5: [Field; 14] = fields_of(need("scene_info", H5_SCENE), may("limit_pay", Shape::List(&LIMITS)));
+const JSAPI: [Field; 14] =
+    fields_of(may("scene_info", SCENE), need("payer", Shape::Object(&[need("openid", Shape::Text(128))])));
 
 /// What all products take, and the two fields in which they differ.
 const fn fields_of(scene: Field, last: Field) -> [Field; 14] {

@@ -36,20 +36,12 @@ pub(super) enum Shape {
 
 /// A field that must be there.
 pub(super) const fn need(name: &'static str, shape: Shape) -> Field {
-    Field {
-        name,
-        required: true,
-        shape,
-    }
+    Field { name, required: true, shape }
 }
 
 /// A field that may be there.
 pub(super) const fn may(name: &'static str, shape: Shape) -> Field {
-    Field {
-        name,
-        required: false,
-        shape,
-    }
+    Field { name, required: false, shape }
 }
 
 /// Refuses a body that does not fit the table.
@@ -64,29 +56,24 @@ pub(super) fn refuse_foreign(value: &Value, pointer: &str) -> Result<(), Refusal
         Value::String(text) if text.chars().any(|letter| u32::from(letter) > 0xFFFF) => {
             Err(refused(pointer, value, "包含不支持的字符"))
         }
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(index, item)| refuse_foreign(item, &format!("{pointer}/{index}"))),
-        Value::Object(object) => object
-            .iter()
-            .try_for_each(|(name, item)| refuse_foreign(item, &format!("{pointer}/{name}"))),
+        Value::Array(items) => {
+            items.iter().enumerate().try_for_each(|(index, item)| refuse_foreign(item, &format!("{pointer}/{index}")))
+        }
+        Value::Object(object) => {
+            object.iter().try_for_each(|(name, item)| refuse_foreign(item, &format!("{pointer}/{name}")))
+        }
         Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
     }
 }
 
 /// Text at a path of keys, or the empty text.
 pub(super) fn text<'a>(body: &'a Value, pointer: &str) -> &'a str {
-    body.pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
+    body.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// An integer at a path of keys, or 0.
 pub(super) fn integer(body: &Value, pointer: &str) -> i64 {
-    body.pointer(pointer)
-        .and_then(Value::as_i64)
-        .unwrap_or_default()
+    body.pointer(pointer).and_then(Value::as_i64).unwrap_or_default()
 }
 
 /// The same JSON with every object's keys sorted: equal texts mean equal parameters.
@@ -95,25 +82,17 @@ pub(super) fn fingerprint(value: &Value) -> String {
         Value::Object(object) => {
             let mut keys: Vec<&String> = object.keys().collect();
             keys.sort();
-            let pairs = keys.iter().filter_map(|key| {
-                object
-                    .get(*key)
-                    .map(|item| format!("{key:?}:{}", fingerprint(item)))
-            });
+            let pairs =
+                keys.iter().filter_map(|key| object.get(*key).map(|item| format!("{key:?}:{}", fingerprint(item))));
             format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))
         }
-        Value::Array(items) => format!(
-            "[{}]",
-            items.iter().map(fingerprint).collect::<Vec<_>>().join(",")
-        ),
+        Value::Array(items) => format!("[{}]", items.iter().map(fingerprint).collect::<Vec<_>>().join(",")),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
     }
 }
 
 fn check_object(value: &Value, fields: &[Field], pointer: &str) -> Result<(), Refusal> {
-    let object = value
-        .as_object()
-        .ok_or_else(|| refused(pointer, value, "应为对象"))?;
+    let object = value.as_object().ok_or_else(|| refused(pointer, value, "应为对象"))?;
     refuse_unknown(object, fields, pointer)?;
     for field in fields {
         let place = format!("{pointer}/{}", field.name);
@@ -132,57 +111,34 @@ fn check_object(value: &Value, fields: &[Field], pointer: &str) -> Result<(), Re
     Ok(())
 }
 
-fn refuse_unknown(
-    object: &Map<String, Value>,
-    fields: &[Field],
-    pointer: &str,
-) -> Result<(), Refusal> {
-    let unknown = object
-        .iter()
-        .find(|(name, _)| !fields.iter().any(|field| field.name == name.as_str()));
-    unknown.map_or(Ok(()), |(name, value)| {
-        Err(refused(&format!("{pointer}/{name}"), value, "未知参数"))
-    })
+fn refuse_unknown(object: &Map<String, Value>, fields: &[Field], pointer: &str) -> Result<(), Refusal> {
+    let unknown = object.iter().find(|(name, _)| !fields.iter().any(|field| field.name == name.as_str()));
+    unknown.map_or(Ok(()), |(name, value)| Err(refused(&format!("{pointer}/{name}"), value, "未知参数")))
 }
 
 fn check_value(value: &Value, shape: &Shape, pointer: &str) -> Result<(), Refusal> {
     let fits = match shape {
-        Shape::Text(max) => value
-            .as_str()
-            .is_some_and(|text| text.chars().count() <= *max),
+        Shape::Text(max) => value.as_str().is_some_and(|text| text.chars().count() <= *max),
         Shape::Bytes(max) => value.as_str().is_some_and(|text| text.len() <= *max),
         Shape::Word(words) => value.as_str().is_some_and(|text| words.contains(&text)),
-        Shape::Number { from, to, extra } => value
-            .as_str()
-            .is_some_and(|text| is_number(text, *from, *to, extra)),
+        Shape::Number { from, to, extra } => value.as_str().is_some_and(|text| is_number(text, *from, *to, extra)),
         Shape::Integer(least) => value.as_i64().is_some_and(|number| number >= *least),
         Shape::Flag => value.is_boolean(),
         Shape::Object(fields) => return check_object(value, fields, pointer),
         Shape::List(item) => return check_list(value, item, pointer),
     };
-    if fits {
-        Ok(())
-    } else {
-        Err(refused(pointer, value, "类型、长度或取值不符合要求"))
-    }
+    if fits { Ok(()) } else { Err(refused(pointer, value, "类型、长度或取值不符合要求")) }
 }
 
 /// A merchant's number: letters, digits and the extra characters.
 pub(super) fn is_number(text: &str, from: usize, to: usize, extra: &str) -> bool {
     (from..=to).contains(&text.len())
-        && text
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric() || extra.contains(letter))
+        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || extra.contains(letter))
 }
 
 fn check_list(value: &Value, shape: &Shape, pointer: &str) -> Result<(), Refusal> {
-    let items = value
-        .as_array()
-        .ok_or_else(|| refused(pointer, value, "应为数组"))?;
-    items
-        .iter()
-        .enumerate()
-        .try_for_each(|(index, item)| check_value(item, shape, &format!("{pointer}/{index}")))
+    let items = value.as_array().ok_or_else(|| refused(pointer, value, "应为数组"))?;
+    items.iter().enumerate().try_for_each(|(index, item)| check_value(item, shape, &format!("{pointer}/{index}")))
 }
 
 fn refused(pointer: &str, value: &Value, issue: &str) -> Refusal {

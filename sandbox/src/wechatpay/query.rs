@@ -30,9 +30,7 @@ pub(super) async fn by_out_trade_no(
     let work = |drawn: &Drawn| {
         admitted.require_mchid_in_query()?;
         check_number(&out_trade_no)?;
-        tell(&admitted, drawn, |_| {
-            Some(admitted.order_key(&out_trade_no))
-        })
+        tell(&admitted, drawn, |_| Some(admitted.order_key(&out_trade_no)))
     };
     admitted.answer(Operation::Query, work).await
 }
@@ -49,8 +47,7 @@ pub(super) async fn by_transaction_id(
     let work = |drawn: &Drawn| {
         admitted.require_mchid_in_query()?;
         let find = |book: &Book| {
-            book.order_by_trade_no(ProviderName::Wechatpay, &transaction_id)
-                .map(|order| order.key.clone())
+            book.order_by_trade_no(ProviderName::Wechatpay, &transaction_id).map(|order| order.key.clone())
         };
         tell(&admitted, drawn, find)
     };
@@ -91,9 +88,8 @@ fn tell(
     }
     let now = admitted.world().now();
     admitted.world().ledger.change(|book| {
-        let key = find(book)
-            .filter(|key| key.account == admitted.account.mch_id)
-            .ok_or_else(Refusal::order_not_exist)?;
+        let key =
+            find(book).filter(|key| key.account == admitted.account.mch_id).ok_or_else(Refusal::order_not_exist)?;
         close_forgotten(book, &key, now);
         let order = book.order(&key).ok_or_else(Refusal::order_not_exist)?;
         Ok(Some(transaction::write(book, order)))

@@ -16,9 +16,7 @@ use super::fields::{self, Field, Shape, integer, is_number, may, need, text};
 use super::refusal::Refusal;
 use crate::clock::{beijing, rfc3339_beijing};
 use crate::faults::{Drawn, FaultKind, Operation};
-use crate::ledger::{
-    Book, Order, OrderState, Payment, Refund, RefundAdded, RefundKey, RefundState,
-};
+use crate::ledger::{Book, Order, OrderState, Payment, Refund, RefundAdded, RefundKey, RefundState};
 use crate::options::ProviderName;
 use crate::refunds;
 use crate::world::World;
@@ -31,11 +29,7 @@ pub(super) async fn create(State(world): State<Arc<World>>, request: Request) ->
         Ok(admitted) => admitted,
         Err(response) => return *response,
     };
-    admitted
-        .answer(Operation::Refund, |drawn: &Drawn| {
-            book_refund(&admitted, drawn).map(Some)
-        })
-        .await
+    admitted.answer(Operation::Refund, |drawn: &Drawn| book_refund(&admitted, drawn).map(Some)).await
 }
 
 pub(super) async fn query(
@@ -60,11 +54,8 @@ pub(super) async fn query(
             return Err(Refusal::resource_not_exists("退款单不存在"));
         }
         let key = admitted.refund_key(&out_refund_no);
-        let told = world
-            .ledger
-            .read(|book| book.refund(&key).map(|refund| tell(book, refund)));
-        told.map(Some)
-            .ok_or_else(|| Refusal::resource_not_exists("退款单不存在"))
+        let told = world.ledger.read(|book| book.refund(&key).map(|refund| tell(book, refund)));
+        told.map(Some).ok_or_else(|| Refusal::resource_not_exists("退款单不存在"))
     };
     admitted.answer(Operation::RefundQuery, work).await
 }
@@ -84,12 +75,7 @@ fn book_refund(admitted: &Admitted, drawn: &Drawn) -> Result<Value, Refusal> {
     check_body(&body)?;
     let world = admitted.world();
     let now = world.now();
-    let trade_no = format!(
-        "5030{}{}{}",
-        world.dice.digits(6),
-        beijing(now, "%Y%m%d"),
-        world.dice.digits(11)
-    );
+    let trade_no = format!("5030{}{}{}", world.dice.digits(6), beijing(now, "%Y%m%d"), world.dice.digits(11));
     let (key, new, told) = world.ledger.change(|book| {
         let order = find(book, admitted, &body)?;
         let key = admitted.refund_key(text(&body, "/out_refund_no"));
@@ -101,9 +87,7 @@ fn book_refund(admitted: &Admitted, drawn: &Drawn) -> Result<Value, Refusal> {
             RefundAdded::New => None,
             RefundAdded::Same(earlier) => Some(tell(book, &earlier)),
             RefundAdded::Differs => {
-                return Err(Refusal::invalid_request(
-                    "商户退款单号已使用，且参数与原请求不一致",
-                ));
+                return Err(Refusal::invalid_request("商户退款单号已使用，且参数与原请求不一致"));
             }
             RefundAdded::NotPaid => {
                 return Err(Refusal::resource_not_exists("订单不存在或未支付"));
@@ -137,12 +121,7 @@ fn check_body(body: &Value) -> Result<(), Refusal> {
     }
     if integer(body, "/amount/refund") > integer(body, "/amount/total") {
         let value = Value::from(integer(body, "/amount/refund"));
-        return Err(Refusal::parameter(
-            "/body/amount/refund",
-            &value,
-            "退款金额大于订单金额",
-            "body",
-        ));
+        return Err(Refusal::parameter("/body/amount/refund", &value, "退款金额大于订单金额", "body"));
     }
     Ok(())
 }
@@ -153,9 +132,7 @@ fn find<'a>(book: &'a Book, admitted: &Admitted, body: &Value) -> Result<&'a Ord
         "" => book.order(&admitted.order_key(text(body, "/out_trade_no"))),
         transaction_id => book.order_by_trade_no(ProviderName::Wechatpay, transaction_id),
     };
-    let order = order.filter(|order| {
-        order.key.account == admitted.account.mch_id && order.state == OrderState::Paid
-    });
+    let order = order.filter(|order| order.key.account == admitted.account.mch_id && order.state == OrderState::Paid);
     order.ok_or_else(|| Refusal::resource_not_exists("订单不存在或未支付"))
 }
 
@@ -164,18 +141,10 @@ fn check_order(book: &Book, order: &Order, body: &Value, now: i64) -> Result<(),
         return Err(Refusal::resource_not_exists("订单未支付"));
     };
     if integer(body, "/amount/total") != payment.amount {
-        return Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            "REFUND_FEE_MISMATCH",
-            "订单金额与原订单不一致",
-        ));
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "REFUND_FEE_MISMATCH", "订单金额与原订单不一致"));
     }
     if now.saturating_sub(payment.paid_at) > REFUND_AGE_MAX_MS {
-        return Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            "TRADE_OVERDUE",
-            "订单已超过退款期限",
-        ));
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "TRADE_OVERDUE", "订单已超过退款期限"));
     }
     if book.refunds_of(&order.key).len() >= REFUNDS_MAX {
         return Err(Refusal::invalid_request("部分退款次数超过50次"));
@@ -183,13 +152,7 @@ fn check_order(book: &Book, order: &Order, body: &Value, now: i64) -> Result<(),
     Ok(())
 }
 
-fn written(
-    admitted: &Admitted,
-    body: &Value,
-    order: &Order,
-    refund_trade_no: String,
-    now: i64,
-) -> Refund {
+fn written(admitted: &Admitted, body: &Value, order: &Order, refund_trade_no: String, now: i64) -> Refund {
     let account = match text(body, "/funds_account") {
         "" => "UNSETTLED",
         account => account,
@@ -214,9 +177,7 @@ fn written(
 
 /// The "refund" of section 1.4.
 fn tell(book: &Book, refund: &Refund) -> Value {
-    let payment: Option<&Payment> = book
-        .order(&refund.order)
-        .and_then(|order| order.payment.as_ref());
+    let payment: Option<&Payment> = book.order(&refund.order).and_then(|order| order.payment.as_ref());
     let total = payment.map_or(0, |payment| payment.amount);
     let mut told = json!({
         "refund_id": refund.refund_trade_no,
@@ -234,9 +195,7 @@ fn tell(book: &Book, refund: &Refund) -> Value {
         },
         "promotion_detail": [],
     });
-    let success_at = refund
-        .ended_at
-        .filter(|_| refund.state == RefundState::Success);
+    let success_at = refund.ended_at.filter(|_| refund.state == RefundState::Success);
     if let (Some(at), Some(object)) = (success_at, told.as_object_mut()) {
         object.insert("success_time".into(), json!(rfc3339_beijing(at)));
     }
@@ -254,10 +213,8 @@ pub(super) fn status(state: RefundState) -> &'static str {
 }
 
 const REFUND_NO_EXTRA: &str = "_-|*@";
-const FROM: Shape = Shape::Object(&[
-    need("account", Shape::Word(&["AVAILABLE", "UNAVAILABLE"])),
-    need("amount", Shape::Integer(1)),
-]);
+const FROM: Shape =
+    Shape::Object(&[need("account", Shape::Word(&["AVAILABLE", "UNAVAILABLE"])), need("amount", Shape::Integer(1))]);
 const AMOUNT: Shape = Shape::Object(&[
     need("refund", Shape::Integer(1)),
     need("total", Shape::Integer(1)),
@@ -274,22 +231,8 @@ const GOODS: Shape = Shape::Object(&[
 ]);
 const FIELDS: [Field; 8] = [
     may("transaction_id", Shape::Text(32)),
-    may(
-        "out_trade_no",
-        Shape::Number {
-            from: 6,
-            to: 32,
-            extra: "_-|*",
-        },
-    ),
-    need(
-        "out_refund_no",
-        Shape::Number {
-            from: 1,
-            to: 64,
-            extra: REFUND_NO_EXTRA,
-        },
-    ),
+    may("out_trade_no", Shape::Number { from: 6, to: 32, extra: "_-|*" }),
+    need("out_refund_no", Shape::Number { from: 1, to: 64, extra: REFUND_NO_EXTRA }),
     may("reason", Shape::Bytes(80)),
     may("notify_url", Shape::Text(256)),
     may("funds_account", Shape::Word(&["AVAILABLE", "UNSETTLED"])),

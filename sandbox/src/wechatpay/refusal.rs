@@ -18,12 +18,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            detail: None,
-        }
+        Self { status, code, message: message.into(), detail: None }
     }
 
     /// 401: who calls cannot be established.
@@ -37,17 +32,11 @@ impl Refusal {
 
     /// 400 with the parameter named; `field` is a JSON pointer, `location` body, query or url.
     pub(super) fn parameter(field: &str, value: &Value, issue: &str, location: &str) -> Self {
-        let value = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let detail = json!({"field": field, "value": value, "issue": issue, "location": location});
         Self {
             detail: Some(Box::new(detail)),
-            ..Self::new(
-                StatusCode::BAD_REQUEST,
-                "PARAM_ERROR",
-                format!("参数错误: {issue}"),
-            )
+            ..Self::new(StatusCode::BAD_REQUEST, "PARAM_ERROR", format!("参数错误: {issue}"))
         }
     }
 
@@ -74,11 +63,7 @@ impl Refusal {
     /// How this provider words a fault.
     pub(super) fn of_fault(kind: FaultKind) -> Self {
         match kind {
-            FaultKind::Congested => Self::new(
-                StatusCode::TOO_MANY_REQUESTS,
-                "FREQUENCY_LIMITED",
-                "频率超限",
-            ),
+            FaultKind::Congested => Self::new(StatusCode::TOO_MANY_REQUESTS, "FREQUENCY_LIMITED", "频率超限"),
             FaultKind::Declined => Self::new(StatusCode::FORBIDDEN, "RULE_LIMIT", "业务规则限制"),
             FaultKind::NoAuth => Self::new(StatusCode::FORBIDDEN, "NO_AUTH", "商户无权限"),
             FaultKind::NotEnough => Self::new(StatusCode::FORBIDDEN, "NOT_ENOUGH", "余额不足"),
@@ -92,11 +77,7 @@ impl Refusal {
             | FaultKind::Truncated
             | FaultKind::NotFoundLag
             | FaultKind::Accepted
-            | FaultKind::PaidMeanwhile => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "SYSTEM_ERROR",
-                "系统错误",
-            ),
+            | FaultKind::PaidMeanwhile => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "SYSTEM_ERROR", "系统错误"),
         }
     }
 
@@ -107,10 +88,9 @@ impl Refusal {
         }
         let mut response = Response::new(Body::from(body.to_string()));
         *response.status_mut() = self.status;
-        response.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json; charset=utf-8"),
-        );
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         if let Ok(id) = HeaderValue::from_str(request_id) {
             response.headers_mut().insert("Request-ID", id);
         }

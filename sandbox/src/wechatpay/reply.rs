@@ -42,11 +42,7 @@ impl Mode {
     }
 
     pub(super) fn named(name: &str) -> Self {
-        if name == "public_key" {
-            Self::PublicKey
-        } else {
-            Self::Certificate
-        }
+        if name == "public_key" { Self::PublicKey } else { Self::Certificate }
     }
 }
 
@@ -60,23 +56,12 @@ pub(super) struct Seal {
 
 impl Seal {
     /// Signs a body at this second with this key under this name.
-    pub(super) fn new(
-        world: &World,
-        key: &RsaKey,
-        serial: &str,
-        timestamp_s: i64,
-        body: &[u8],
-    ) -> Self {
+    pub(super) fn new(world: &World, key: &RsaKey, serial: &str, timestamp_s: i64, body: &[u8]) -> Self {
         let nonce = world.dice.text(32);
         let mut message = format!("{timestamp_s}\n{nonce}\n").into_bytes();
         message.extend_from_slice(body);
         message.push(b'\n');
-        Self {
-            timestamp_s,
-            nonce,
-            serial: serial.to_owned(),
-            signature: key.sign_base64(&message),
-        }
+        Self { timestamp_s, nonce, serial: serial.to_owned(), signature: key.sign_base64(&message) }
     }
 
     /// Replaces the signature by a probe that must fail (section 2.3).
@@ -90,30 +75,19 @@ impl Seal {
             ("Wechatpay-Nonce", self.nonce),
             ("Wechatpay-Serial", self.serial),
             ("Wechatpay-Signature", self.signature),
-            (
-                "Wechatpay-Signature-Type",
-                "WECHATPAY2-SHA256-RSA2048".to_owned(),
-            ),
+            ("Wechatpay-Signature-Type", "WECHATPAY2-SHA256-RSA2048".to_owned()),
         ]
     }
 }
 
 /// A signed answer; an empty body is sent without a content type.
-pub(super) fn signed(
-    seal: Seal,
-    status: StatusCode,
-    body: String,
-    request_id: &str,
-) -> Response<Body> {
+pub(super) fn signed(seal: Seal, status: StatusCode, body: String, request_id: &str) -> Response<Body> {
     let empty = body.is_empty();
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     if !empty {
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json; charset=utf-8"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     }
     for (name, value) in seal.headers() {
         if let Ok(value) = HeaderValue::from_str(&value) {

@@ -9,10 +9,7 @@ use crate::ledger::{Book, Order, OrderState, Payment, RefundState};
 
 /// Writes an order as the provider tells it now.
 pub(super) fn write(book: &Book, order: &Order) -> Value {
-    let refunded = book
-        .refunds_of(&order.key)
-        .iter()
-        .any(|refund| refund.state != RefundState::Closed);
+    let refunded = book.refunds_of(&order.key).iter().any(|refund| refund.state != RefundState::Closed);
     let (state, text) = match order.state {
         OrderState::Open | OrderState::Coded => ("NOTPAY", "订单未支付"),
         OrderState::Closed => ("CLOSED", "订单已关闭"),
@@ -52,18 +49,13 @@ fn add_payment(told: &mut serde_json::Map<String, Value>, order: &Order, payment
     told.insert("trade_type".into(), json!(order.field("trade_type")));
     told.insert("bank_type".into(), json!("OTHERS"));
     told.insert("attach".into(), json!(order.field("attach")));
-    told.insert(
-        "success_time".into(),
-        json!(rfc3339_beijing(payment.paid_at)),
-    );
+    told.insert("success_time".into(), json!(rfc3339_beijing(payment.paid_at)));
     told.insert("payer".into(), json!({"openid": payment.payer}));
     told.insert("promotion_detail".into(), json!([]));
-    let amount = json!({"total": payment.amount, "payer_total": payment.amount, "currency": "CNY", "payer_currency": "CNY"});
+    let amount =
+        json!({"total": payment.amount, "payer_total": payment.amount, "currency": "CNY", "payer_currency": "CNY"});
     told.insert("amount".into(), amount);
     if !order.field("device_id").is_empty() {
-        told.insert(
-            "scene_info".into(),
-            json!({"device_id": order.field("device_id")}),
-        );
+        told.insert("scene_info".into(), json!({"device_id": order.field("device_id")}));
     }
 }

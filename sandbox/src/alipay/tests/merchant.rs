@@ -78,36 +78,25 @@ impl Merchant {
         let (query, body): (Fields, Fields) = match placement {
             Placement::Body => (Vec::new(), fields.clone()),
             Placement::Query => (fields.clone(), Vec::new()),
-            Placement::QueryAndBody => fields
-                .iter()
-                .cloned()
-                .partition(|(name, _)| name != "biz_content"),
+            Placement::QueryAndBody => fields.iter().cloned().partition(|(name, _)| name != "biz_content"),
         };
         let url = format!("{}?{}", self.gateway(), form::encode(&query));
         let request = match placement {
             Placement::Query => client().get(url),
             Placement::Body | Placement::QueryAndBody => client()
                 .post(url)
-                .header(
-                    "content-type",
-                    "application/x-www-form-urlencoded;charset=utf-8",
-                )
+                .header("content-type", "application/x-www-form-urlencoded;charset=utf-8")
                 .body(form::encode(&body)),
         };
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
-        assert_eq!(
-            response.headers()["content-type"],
-            "text/html;charset=utf-8"
-        );
+        assert_eq!(response.headers()["content-type"], "text/html;charset=utf-8");
         response.text().await.unwrap()
     }
 
     /// Calls and returns the node of a properly signed answer.
     pub(super) async fn call(&self, method: &str, biz: Value) -> Value {
-        let body = self
-            .send(&self.signed(method, &biz, &[]), Placement::QueryAndBody)
-            .await;
+        let body = self.send(&self.signed(method, &biz, &[]), Placement::QueryAndBody).await;
         self.verified(method, &body)
     }
 
@@ -115,22 +104,15 @@ impl Merchant {
     pub(super) fn verified(&self, method: &str, body: &str) -> Value {
         let name = format!("\"{}_response\":", method.replace('.', "_"));
         let node = &body[body.find(&name).expect(body) + name.len()..];
-        let end = node
-            .find(",\"alipay_cert_sn\"")
-            .or(node.find(",\"sign\":"))
-            .expect(body);
+        let end = node.find(",\"alipay_cert_sn\"").or(node.find(",\"sign\":")).expect(body);
         let parsed: Value = serde_json::from_str(body).unwrap();
         let sign = parsed["sign"].as_str().expect(body);
-        assert!(
-            holds(&self.alipay_public_key, &node.as_bytes()[..end], sign),
-            "{body}"
-        );
+        assert!(holds(&self.alipay_public_key, &node.as_bytes()[..end], sign), "{body}");
         serde_json::from_str(&node[..end]).unwrap()
     }
 
     pub(super) async fn precreate(&self, order_no: &str, fen: i64, more: &[(&str, &str)]) -> Value {
-        let mut biz =
-            json!({ "out_trade_no": order_no, "total_amount": yuan(fen), "subject": "点卡" });
+        let mut biz = json!({ "out_trade_no": order_no, "total_amount": yuan(fen), "subject": "点卡" });
         for (name, value) in more {
             biz[name] = json!(value);
         }
@@ -138,8 +120,7 @@ impl Merchant {
     }
 
     pub(super) async fn query(&self, order_no: &str) -> Value {
-        self.call("alipay.trade.query", json!({ "out_trade_no": order_no }))
-            .await
+        self.call("alipay.trade.query", json!({ "out_trade_no": order_no })).await
     }
 
     pub(super) async fn refund(&self, order_no: &str, fen: i64, request_no: &str) -> Value {
@@ -149,44 +130,23 @@ impl Merchant {
 
     pub(super) async fn paid(&self, order_no: &str, fen: i64) {
         let made = self.precreate(order_no, fen, &[]).await;
-        self.bed
-            .sandbox
-            .scan(&ScanRequest::code(text(&made, "qr_code")))
-            .unwrap();
+        self.bed.sandbox.scan(&ScanRequest::code(text(&made, "qr_code"))).unwrap();
     }
 
     /// Checks a notify as the documents say and returns a look-up.
     pub(super) fn notify<'a>(&self, fields: &'a Fields) -> impl Fn(&str) -> &'a str + use<'a> {
-        let value = |fields: &'a Fields, name: &str| {
-            fields
-                .iter()
-                .find(|(k, _)| k == name)
-                .map_or("", |(_, v)| v.as_str())
-        };
-        let mut kept: Vec<_> = fields
-            .iter()
-            .filter(|(k, _)| k != "sign" && k != "sign_type")
-            .collect();
+        let value =
+            |fields: &'a Fields, name: &str| fields.iter().find(|(k, _)| k == name).map_or("", |(_, v)| v.as_str());
+        let mut kept: Vec<_> = fields.iter().filter(|(k, _)| k != "sign" && k != "sign_type").collect();
         kept.sort();
-        assert!(
-            kept.iter().all(|(_, v)| !v.is_empty()),
-            "no empty value is sent"
-        );
+        assert!(kept.iter().all(|(_, v)| !v.is_empty()), "no empty value is sent");
         let content: Vec<String> = kept.iter().map(|(k, v)| format!("{k}={v}")).collect();
-        assert!(holds(
-            &self.alipay_public_key,
-            content.join("&").as_bytes(),
-            value(fields, "sign")
-        ));
+        assert!(holds(&self.alipay_public_key, content.join("&").as_bytes(), value(fields, "sign")));
         move |name| value(fields, name)
     }
 
     pub(super) fn fault(&self, operation: Operation, fault: Fault) {
-        let scope = FaultScope {
-            provider: ProviderName::Alipay,
-            account: None,
-            operation: Some(operation),
-        };
+        let scope = FaultScope { provider: ProviderName::Alipay, account: None, operation: Some(operation) };
         self.bed.sandbox.set_fault(FaultSetting { scope, fault });
     }
 }

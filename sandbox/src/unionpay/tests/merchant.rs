@@ -32,17 +32,13 @@ impl Merchant {
     pub(super) async fn new() -> Self {
         let bed = Bed::new().await;
         let signing = key_file(&format!("unionpay/{MER_ID}/sign.pem"));
-        let certificate = Pem::iter_from_buffer(signing.as_bytes())
-            .flatten()
-            .find(|pem| pem.label == "CERTIFICATE")
-            .unwrap();
+        let certificate =
+            Pem::iter_from_buffer(signing.as_bytes()).flatten().find(|pem| pem.label == "CERTIFICATE").unwrap();
         Self {
             bed,
             key: RsaKey::from_pem(&signing).unwrap(),
             cert_id: certificate.parse_x509().unwrap().serial.to_string(),
-            secure_key: key_file(&format!("unionpay/{MER_ID}/secure_key"))
-                .trim()
-                .to_owned(),
+            secure_key: key_file(&format!("unionpay/{MER_ID}/secure_key")).trim().to_owned(),
         }
     }
 
@@ -76,25 +72,14 @@ impl Merchant {
 
     pub(super) fn sign(&self, mut fields: Fields) -> Fields {
         let hashed = sha256_hex(link(&fields).as_bytes());
-        fields.insert(
-            "signature".to_owned(),
-            self.key.sign_base64(hashed.as_bytes()),
-        );
+        fields.insert("signature".to_owned(), self.key.sign_base64(hashed.as_bytes()));
         fields
     }
 
     pub(super) async fn post(&self, path: &str, fields: &Fields) -> String {
-        let url = format!(
-            "http://{}/gateway/api/{path}",
-            self.bed.sandbox.addresses().unionpay
-        );
+        let url = format!("http://{}/gateway/api/{path}", self.bed.sandbox.addresses().unionpay);
         let pairs: Vec<_> = fields.iter().collect();
-        let response = client()
-            .post(url)
-            .body(form::encode(&pairs))
-            .send()
-            .await
-            .unwrap();
+        let response = client().post(url).body(form::encode(&pairs)).send().await.unwrap();
         assert_eq!(response.status(), 200);
         response.text().await.unwrap()
     }
@@ -108,32 +93,18 @@ impl Merchant {
     }
 
     pub(super) async fn apply(&self, order_id: &str, fen: &str, more: &[(&str, &str)]) -> Fields {
-        let more: Vec<_> = [("orderId", order_id), ("txnAmt", fen)]
-            .iter()
-            .chain(more)
-            .copied()
-            .collect();
+        let more: Vec<_> = [("orderId", order_id), ("txnAmt", fen)].iter().chain(more).copied().collect();
         self.call("backTransReq.do", &more).await
     }
 
     pub(super) async fn query(&self, order_id: &str, txn_time: &str) -> Fields {
-        let more = [
-            ("txnType", "00"),
-            ("txnSubType", "00"),
-            ("orderId", order_id),
-            ("txnTime", txn_time),
-        ];
+        let more = [("txnType", "00"), ("txnSubType", "00"), ("orderId", order_id), ("txnTime", txn_time)];
         self.call("queryTrans.do", &more).await
     }
 
     pub(super) async fn refund(&self, order_id: &str, query_id: &str, fen: &str) -> Fields {
-        let more = [
-            ("txnType", "04"),
-            ("txnSubType", "00"),
-            ("orderId", order_id),
-            ("origQryId", query_id),
-            ("txnAmt", fen),
-        ];
+        let more =
+            [("txnType", "04"), ("txnSubType", "00"), ("orderId", order_id), ("origQryId", query_id), ("txnAmt", fen)];
         self.call("backTransReq.do", &more).await
     }
 
@@ -160,20 +131,14 @@ impl Merchant {
 }
 
 pub(super) fn link(fields: &Fields) -> String {
-    let parts: Vec<String> = fields
-        .iter()
-        .filter(|(k, _)| *k != "signature")
-        .map(|(k, v)| format!("{k}={v}"))
-        .collect();
+    let parts: Vec<String> =
+        fields.iter().filter(|(k, _)| *k != "signature").map(|(k, v)| format!("{k}={v}")).collect();
     parts.join("&")
 }
 
 /// Reads an unencoded answer: everything after the first `=` is the value.
 pub(super) fn parse(body: &str) -> Fields {
-    body.split('&')
-        .map(|part| part.split_once('=').expect(body))
-        .map(|(k, v)| (k.to_owned(), v.to_owned()))
-        .collect()
+    body.split('&').map(|part| part.split_once('=').expect(body)).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
 }
 
 /// Checks the signature with the message's certificate, and that certificate against UnionPay's own file.
@@ -181,29 +146,15 @@ pub(super) fn verify(fields: &Fields) {
     let pem = fields.get("signPubKeyCert").expect("a certificate");
     assert!(pem.contains("-----\r\n"), "PEM with CRLF");
     let own = key_file("unionpay/leaf.pem");
-    assert_eq!(
-        pem.lines().collect::<Vec<_>>(),
-        own.lines().collect::<Vec<_>>()
-    );
-    let pem = Pem::iter_from_buffer(pem.as_bytes())
-        .next()
-        .unwrap()
-        .unwrap();
+    assert_eq!(pem.lines().collect::<Vec<_>>(), own.lines().collect::<Vec<_>>());
+    let pem = Pem::iter_from_buffer(pem.as_bytes()).next().unwrap().unwrap();
     let certificate = pem.parse_x509().unwrap();
     let hashed = sha256_hex(link(fields).as_bytes());
-    assert!(holds(
-        certificate.public_key().raw,
-        hashed.as_bytes(),
-        &fields["signature"]
-    ));
+    assert!(holds(certificate.public_key().raw, hashed.as_bytes(), &fields["signature"]));
 }
 
 pub(super) fn is(fields: &Fields, expected: &[(&str, &str)]) {
     for (name, value) in expected {
-        assert_eq!(
-            fields.get(*name).map_or("", String::as_str),
-            *value,
-            "{name} in {fields:?}"
-        );
+        assert_eq!(fields.get(*name).map_or("", String::as_str), *value, "{name} in {fields:?}");
     }
 }

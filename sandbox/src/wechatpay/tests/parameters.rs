@@ -16,36 +16,16 @@ const ROWS: [(&str, &str, &str); 20] = [
     ("/description", "\"礼物🎁\"", "/body/description"),
     ("/out_trade_no", "\"short\"", "/body/out_trade_no"),
     ("/out_trade_no", "\"with space\"", "/body/out_trade_no"),
-    (
-        "/out_trade_no",
-        "\"123456789012345678901234567890123\"",
-        "/body/out_trade_no",
-    ),
-    (
-        "/notify_url",
-        "\"https://shop.example/a?b=c\"",
-        "/body/notify_url",
-    ),
+    ("/out_trade_no", "\"123456789012345678901234567890123\"", "/body/out_trade_no"),
+    ("/notify_url", "\"https://shop.example/a?b=c\"", "/body/notify_url"),
     ("/notify_url", "\"shop.example\"", "/body/notify_url"),
     ("/mchid", "\"1900000002\"", "/body/mchid"),
     ("/colour", "\"red\"", "/body/colour"),
     ("/payer", "{\"openid\":\"o\"}", "/body/payer"),
     ("/time_expire", "\"tomorrow\"", "/body/time_expire"),
-    (
-        "/time_expire",
-        "\"2025-12-31T23:59:59+08:00\"",
-        "/body/time_expire",
-    ),
-    (
-        "/time_expire",
-        "\"2026-02-01T08:00:00+08:00\"",
-        "/body/time_expire",
-    ),
-    (
-        "/scene_info",
-        "{\"payer_client_ip\":\"here\"}",
-        "/body/scene_info/payer_client_ip",
-    ),
+    ("/time_expire", "\"2025-12-31T23:59:59+08:00\"", "/body/time_expire"),
+    ("/time_expire", "\"2026-02-01T08:00:00+08:00\"", "/body/time_expire"),
+    ("/scene_info", "{\"payer_client_ip\":\"here\"}", "/body/scene_info/payer_client_ip"),
 ];
 
 #[tokio::test]
@@ -72,10 +52,7 @@ async fn a_foreign_application_and_broken_json_are_refused() {
     let merchant = Merchant::start().await;
     let mut order = merchant.order("params-0001");
     order["appid"] = json!("wx0000000000000000");
-    assert_eq!(
-        merchant.create("native", &order).await.code(),
-        "400 APPID_MCHID_NOT_MATCH"
-    );
+    assert_eq!(merchant.create("native", &order).await.code(), "400 APPID_MCHID_NOT_MATCH");
     let mut call = Call::post("/v3/pay/transactions/native", &Value::Null);
     call.body = "{\"appid\":".into();
     assert_eq!(merchant.send(&call).await.code(), "400 PARAM_ERROR");
