@@ -4,8 +4,10 @@
 pub mod clock;
 pub mod config;
 pub mod flow;
+pub mod http;
 pub mod metrics;
 pub mod ports;
+pub mod request_scope;
 pub mod store;
 pub mod tasks;
 pub mod transport;
