@@ -9,3 +9,4 @@ pub mod ports;
 pub mod store;
 pub mod tasks;
 pub mod transport;
+pub mod worker;

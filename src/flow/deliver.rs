@@ -17,6 +17,8 @@ use tongdao_core::effect::EffectKey;
 use tongdao_core::ids::{ChargeId, EventId};
 
 const DEADLINE: Duration = Duration::from_secs(10);
+/// Tries in flight to one merchant: a slow shop holds up nobody else.
+const AT_ONCE_MAX: u32 = 16;
 
 impl Flow {
     /// One try of a webhook.
@@ -29,6 +31,9 @@ impl Flow {
         let fired = Some(EffectKey::Webhook(event));
         let Some(_held) = self.busy.hold(format!("webhook {event}")) else { return Ok(()) };
         let charge = self.charge(id).await?;
+        let Some(_place) = self.busy.hold_one_of(&format!("webhooks of {}", charge.merchant), AT_ONCE_MAX) else {
+            return Err(FlowError::InProgress { retry_after_s: 1 });
+        };
         let Some(topic) = topic_of(&charge, event) else {
             self.clear(id, fired).await?;
             return Ok(());

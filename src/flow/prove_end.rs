@@ -13,6 +13,13 @@ use tongdao_core::effect::{BreakDraft, BreakKind, EffectKey, Source};
 use tongdao_core::ids::{AttemptId, ChargeId};
 use tongdao_core::provider::{ErrorClass, Failure, Outcome, Payment};
 
+/// A provider's word on an attempt.
+pub(crate) struct Word {
+    pub(crate) attempt: AttemptId,
+    pub(crate) outcome: Outcome,
+    pub(crate) source: Source,
+}
+
 /// What is known of an attempt's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EndProof {
@@ -52,19 +59,13 @@ impl Flow {
         outcome: Outcome,
         source: Source,
     ) -> Result<Charge, FlowError> {
-        self.report_along(charge, attempt, outcome, source, Along::default()).await
+        self.report_along(charge, Word { attempt, outcome, source }, Along::default()).await
     }
 
     /// Reports with raw evidence or a fired timer in the same batch. A payment that already counts for another charge
     /// becomes a break and nothing else.
-    pub(crate) async fn report_along(
-        &self,
-        charge: ChargeId,
-        attempt: AttemptId,
-        outcome: Outcome,
-        source: Source,
-        along: Along,
-    ) -> Result<Charge, FlowError> {
+    pub(crate) async fn report_along(&self, charge: ChargeId, word: Word, along: Along) -> Result<Charge, FlowError> {
+        let Word { attempt, outcome, source } = word;
         let payment = match &outcome {
             Outcome::Paid(payment) => Some(payment.clone()),
             Outcome::Pending { .. } | Outcome::Closed | Outcome::Absent | Outcome::Failed(_) | Outcome::Unknown(_) => {
@@ -95,13 +96,16 @@ impl Flow {
         };
         let answer = self.ask_close(channel, &order, channel.timeout).await;
         tracing::debug!(charge_id = %charge.id, attempt_id = %attempt.id, ?answer, "asked to close");
-        match self.ask_query(channel, &order, Duration::from_secs(2).min(channel.timeout)).await {
+        let second = self.ask_query(channel, &order, Duration::from_secs(2).min(channel.timeout)).await;
+        if matches!(second, Outcome::Pending { closable: true, .. }) {
             // Still open after a close: the close did not work, which is a doubt and not an unprovable end.
-            Outcome::Pending { closable: true, .. } => {
-                Outcome::Unknown(Failure::new(ErrorClass::Unknown, "not_closed", "the order is open after a close"))
-            }
-            other => other,
+            return Outcome::Unknown(Failure::new(
+                ErrorClass::Unknown,
+                "not_closed",
+                "the order is open after a close",
+            ));
         }
+        second
     }
 
     async fn conclude(
@@ -113,7 +117,7 @@ impl Flow {
     ) -> Result<(EndProof, Charge), FlowError> {
         let unprovable = matches!(outcome, Outcome::Pending { closable: false, .. });
         let along = Along { fired, ..Along::default() };
-        let charge = self.report_along(charge, id, outcome, Source::Query, along).await?;
+        let charge = self.report_along(charge, Word { attempt: id, outcome, source: Source::Query }, along).await?;
         let status = charge.attempt(id).map(Attempt::status);
         let proof = match status {
             Some(AttemptStatus::Closed | AttemptStatus::Failed) => EndProof::Ended,

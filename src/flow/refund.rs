@@ -117,11 +117,12 @@ impl Flow {
         if !refund.ask_first {
             return self.ask_refund(&channel, &order, channel.timeout).await;
         }
-        match self.ask_refund_query(&channel, &order, channel.timeout).await {
+        let known = self.ask_refund_query(&channel, &order, channel.timeout).await;
+        if known == RefundOutcome::Absent {
             // It never arrived: the same number goes out at once.
-            RefundOutcome::Absent => self.ask_refund(&channel, &order, channel.timeout).await,
-            known => known,
+            return self.ask_refund(&channel, &order, channel.timeout).await;
         }
+        known
     }
 
     /// Clears a timer that has nothing left to do.

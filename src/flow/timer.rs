@@ -5,6 +5,7 @@
 
 use super::busy::{collecting, sending};
 use super::change::Along;
+use super::prove_end::Word;
 use super::{Flow, FlowError};
 use crate::ports::Due;
 use tongdao_core::attempt::{Attempt, AttemptStatus};
@@ -75,7 +76,7 @@ impl Flow {
                 Outcome::Unknown(Failure::new(ErrorClass::Misconfigured, "no_channel", "its channel is not configured"))
             }
         };
-        self.report_along(charge.id, id, outcome, Source::Query, along).await?;
+        self.report_along(charge.id, Word { attempt: id, outcome, source: Source::Query }, along).await?;
         Ok(())
     }
 
