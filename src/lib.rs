@@ -6,6 +6,7 @@ pub mod config;
 pub mod flow;
 pub mod metrics;
 pub mod ports;
+pub mod random;
 pub mod store;
 pub mod tasks;
 pub mod transport;
