@@ -5,13 +5,15 @@
 
 #[doc(hidden)]
 pub mod bench_api;
+mod codec;
 #[cfg(test)]
 mod contract;
-#[allow(dead_code)]
 pub(crate) mod embedded;
-#[allow(dead_code)]
 pub(crate) mod engine;
-#[allow(dead_code)]
+mod keys;
 pub(crate) mod memory;
 mod nonces;
+mod records;
 mod timers;
+
+pub(crate) use records::RecordStore;
