@@ -36,10 +36,6 @@ impl<'a> Reader<'a> {
         self.array::<1>().map(|[byte]| *byte)
     }
 
-    pub(super) fn u16(&mut self) -> Option<u16> {
-        self.array().map(|bytes| u16::from_be_bytes(*bytes))
-    }
-
     pub(super) fn u32(&mut self) -> Option<u32> {
         self.array().map(|bytes| u32::from_be_bytes(*bytes))
     }

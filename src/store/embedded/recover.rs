@@ -18,8 +18,10 @@ use crate::clock::SystemClock;
 use crate::ports::Clock;
 use crate::store::nonces::Nonces;
 use crate::store::timers::Timers;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -90,8 +92,9 @@ pub(super) fn recover(dir: &Path, options: &EmbeddedOptions) -> Result<Recovered
         tracing::warn!("a full check was asked for; making the index anew");
         slot = slot.set_aside(dir, options)?;
     }
-    let (slot, ready) = slot.bring_up(dir, options, &segments)?;
+    // Before the index is given anything: it must never know more than the disk.
     let end = writing_end(&journal, &segments, &walked, options.segment_bytes)?;
+    let (slot, ready) = slot.bring_up(dir, options, &segments)?;
     remove_unfinished(&journal).map_err(at(&journal))?;
     recheck_done(dir).map_err(at(dir))?;
     let report = OpenReport {
@@ -271,6 +274,16 @@ fn writing_end(
         let cut = file.set_len(walked.end).and_then(|()| file.set_len(last.bytes)).and_then(|()| file.sync_all());
         cut.map_err(at(&last.path))?;
     }
+    write_again(&file, walked.last_group, walked.end).map_err(at(&last.path))?;
     let (number, salt) = (last.head.number, last.head.salt);
     Ok(JournalEnd { file, number, salt, end: walked.end, capacity: last.bytes, last_seq, last_hash })
+}
+
+/// Writes the last group again and syncs it. It may be here only in the page cache: its writer was killed before its
+/// sync, or the sync failed and the kernel took the pages for clean. It is about to be shown, so it must be durable.
+fn write_again(file: &File, from: u64, to: u64) -> io::Result<()> {
+    let mut group = vec![0; usize::try_from(to.saturating_sub(from)).unwrap_or_default()];
+    file.read_exact_at(&mut group, from)?;
+    file.write_all_at(&group, from)?;
+    file.sync_all()
 }

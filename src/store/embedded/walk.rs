@@ -40,6 +40,8 @@ pub(super) struct Walked {
     pub(super) last_hash: Hash,
     /// The offset behind the last record, in the last segment.
     pub(super) end: u64,
+    /// The offset where the last group begins, in the last segment.
+    pub(super) last_group: u64,
     /// Bytes of a torn, never acknowledged tail behind it.
     pub(super) torn_bytes: u64,
 }
@@ -66,7 +68,7 @@ pub(super) fn walk_sealed(segment: &SegmentFile, next: SegmentHead) -> Result<()
 fn start_of(segments: &[SegmentFile]) -> Walked {
     let (first_seq, last_hash) =
         segments.first().map_or((1, GENESIS), |first| (first.head.first_seq, first.head.before));
-    Walked { records: 0, last_seq: first_seq.saturating_sub(1), last_hash, end: 0, torn_bytes: 0 }
+    Walked { records: 0, last_seq: first_seq.saturating_sub(1), last_hash, end: 0, last_group: 0, torn_bytes: 0 }
 }
 
 fn walk_segment(
@@ -89,10 +91,14 @@ fn walk_segment(
     let bytes = std::fs::read(&segment.path).map_err(at(&segment.path))?;
     let mut rest = bytes.get(HEAD_LEN..).unwrap_or_default();
     let mut offset = to_u64(HEAD_LEN);
+    walked.last_group = offset;
     while let Some(record) = read_record(rest, head.salt) {
         let seq = walked.last_seq.saturating_add(1);
         if record.place.seq != seq || record.place.before != walked.last_hash {
             return Err(damaged(offset, seq, Damage::Chain));
+        }
+        if record.place.group_first == seq {
+            walked.last_group = offset;
         }
         let hash = record.hash();
         visit(&Entry { seq, hash, payload: record.payload, segment: head.number, offset })?;

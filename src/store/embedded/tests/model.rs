@@ -84,7 +84,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..40)
 }
 
-async fn check(engine: &EmbeddedEngine, model: &Model) {
+fn check(engine: &EmbeddedEngine, model: &Model) {
     let all = engine.scan(Vec::new()..vec![0xFF; 4], usize::MAX, false).unwrap();
     assert_eq!(all, model.records.clone().into_iter().collect::<Vec<_>>());
     let mut backwards = engine.scan(Vec::new()..vec![0xFF; 4], usize::MAX, true).unwrap();
@@ -106,14 +106,14 @@ async fn run(steps: Vec<Step>) {
                 assert_eq!(commit(&engine, batch).await.map(|_| ()), wanted);
             }
             Step::Reopen | Step::LoseIndex => {
-                check(&engine, &model).await;
+                check(&engine, &model);
                 drop(engine);
                 if matches!(step, Step::LoseIndex) {
                     std::fs::remove_dir_all(dir.path().join("index")).unwrap();
                 }
                 engine = open(dir.path());
                 assert_eq!(engine.report().quarantined, None);
-                check(&engine, &model).await;
+                check(&engine, &model);
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Closing, dying and opening again.
 
 use super::*;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 #[tokio::test]
@@ -18,36 +19,53 @@ async fn a_closed_store_reopens_with_everything() {
     assert!(segments(dir.path()).len() > 2, "the test must cross segments");
 }
 
-#[tokio::test]
-async fn what_a_kill_leaves_holds_everything_acknowledged() {
+const KILLED_IN: &str = "TONGDAO_TEST_STORE_DIR";
+
+/// Starts this very test again in a process of its own, which writes until it is killed.
+#[test]
+fn what_a_kill_leaves_holds_everything_acknowledged() {
+    if let Some(dir) = std::env::var_os(KILLED_IN) {
+        return write_until_killed(Path::new(&dir));
+    }
     let dir = tempfile::tempdir().unwrap();
-    let options = EmbeddedOptions { checkpoint_every: Duration::from_millis(20), ..EmbeddedOptions::small() };
-    let engine = Arc::new(EmbeddedEngine::open(dir.path(), options).unwrap());
-    let acknowledged = Arc::new(AtomicUsize::new(0));
-    let writing = async {
-        for number in 0..400 {
-            commit(&engine, put(&format!("k{number}"), 1, &value(number), Expect::Absent)).await.unwrap();
-            acknowledged.store(number + 1, Ordering::SeqCst);
+    let mut acknowledged = BTreeSet::new();
+    for kill_after in [1, 40, 150, 7, 260, 90] {
+        let name = "store::embedded::tests::reopen::what_a_kill_leaves_holds_everything_acknowledged";
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(KILLED_IN, dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut keys = lines.filter_map(|line| line.strip_prefix("acknowledged ").map(str::to_owned));
+        acknowledged.extend(keys.by_ref().take(kill_after));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // What it had still acknowledged when the kill came.
+        acknowledged.extend(keys);
+        let engine = open(dir.path());
+        for key in &acknowledged {
+            assert_eq!(engine.load(key.as_bytes()), Ok(Some(record(1, key.as_bytes()))), "{key}");
+        }
+    }
+    assert!(acknowledged.len() >= 548);
+}
+
+fn write_until_killed(dir: &Path) {
+    let options = EmbeddedOptions { checkpoint_every: Duration::from_millis(5), ..EmbeddedOptions::small() };
+    let engine = EmbeddedEngine::open(dir, options).unwrap();
+    let start = engine.last_seq();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let write = async |writer: u64| {
+        for number in 0_u64.. {
+            let key = format!("k{start}-{writer}-{number}");
+            commit(&engine, put(&key, 1, key.as_bytes(), Expect::Absent)).await.unwrap();
+            println!("\nacknowledged {key}");
         }
     };
-    let killing = async {
-        for _ in 0..6 {
-            let before = acknowledged.load(Ordering::SeqCst);
-            let copy = tempfile::tempdir().unwrap();
-            let (from, to) = (dir.path().to_path_buf(), copy.path().to_path_buf());
-            tokio::task::spawn_blocking(move || copy_dir(&from, &to)).await.unwrap();
-            // A copy is no instant: a mark copied late may know of records whose segment was copied early.
-            std::fs::remove_file(copy.path().join("checkpoint")).unwrap_or_default();
-            std::fs::remove_dir_all(copy.path().join("index")).unwrap_or_default();
-            let path = copy.path().to_path_buf();
-            let survivor = tokio::task::spawn_blocking(move || open(&path)).await.unwrap();
-            for number in 0..before {
-                let stored = survivor.load(format!("k{number}").as_bytes());
-                assert_eq!(stored, Ok(Some(record(1, &value(number)))));
-            }
-        }
-    };
-    tokio::join!(writing, killing);
+    runtime.block_on(futures_util::future::join_all((0..8).map(write)));
 }
 
 #[tokio::test]
