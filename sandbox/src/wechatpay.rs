@@ -12,6 +12,8 @@ mod query;
 mod refund;
 mod refusal;
 mod reply;
+mod statement;
+mod statement_rows;
 mod transaction;
 
 use std::sync::Arc;
@@ -62,6 +64,8 @@ impl Wire for Wechatpay {
                 get(refund::query),
             )
             .route("/v3/certificates", get(certificates::list))
+            .route("/v3/bill/tradebill", get(statement::announce))
+            .route("/v3/billdownload/file", get(statement::download))
             .with_state(world.clone())
     }
 

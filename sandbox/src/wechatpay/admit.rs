@@ -36,6 +36,8 @@ pub(super) struct Admitted {
     pub(super) mode: Mode,
     pub(super) uri: Uri,
     pub(super) body: Vec<u8>,
+    /// The host asked, as the caller wrote it.
+    pub(super) host: String,
     request_id: String,
 }
 
@@ -66,12 +68,14 @@ pub(super) async fn admit(
         headers: &head.headers,
         body: &body,
     };
+    let host = raw.header(header::HOST);
     match establish(world, family, &raw) {
         Ok((account, keys, mode)) => Ok(Admitted {
             world: world.clone(),
             account,
             keys,
             mode,
+            host: host.to_owned(),
             uri: head.uri,
             body,
             request_id,
@@ -89,17 +93,27 @@ impl Admitted {
         &self.keys
     }
 
+    /// This merchant's place among the faults.
+    pub(super) fn scope(&self, operation: Operation) -> Scope<'_> {
+        Scope {
+            provider: ProviderName::Wechatpay,
+            account: &self.account.mch_id,
+            operation,
+        }
+    }
+
+    /// Words an error.
+    pub(super) fn refuse(&self, refusal: &Refusal) -> Response<Body> {
+        refusal.reply(&format!("{}-268435462", self.request_id))
+    }
+
     /// Runs the work under the fault drawn for this merchant and operation, and words the answer.
     pub(super) async fn answer(
         &self,
         operation: Operation,
         work: impl FnOnce(&Drawn) -> Result<Option<Value>, Refusal>,
     ) -> Response<Body> {
-        let scope = Scope {
-            provider: ProviderName::Wechatpay,
-            account: &self.account.mch_id,
-            operation,
-        };
+        let scope = self.scope(operation);
         let refusal = |kind: FaultKind| {
             if kind == FaultKind::Accepted {
                 return self.signed(StatusCode::ACCEPTED, String::new(), false);
@@ -117,7 +131,7 @@ impl Admitted {
                 String::new(),
                 drawn.is(FaultKind::BadSignature),
             ),
-            Err(refusal) => refusal.reply(&format!("{}-268435462", self.request_id)),
+            Err(refusal) => self.refuse(&refusal),
         };
         serve::answer(&self.world, &scope, refusal, work).await
     }
@@ -131,11 +145,15 @@ impl Admitted {
         Ok(body)
     }
 
+    /// The parameters of the query, in order.
+    pub(super) fn parameters(&self) -> Vec<(String, String)> {
+        let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&self.uri);
+        query.map(|query| query.0).unwrap_or_default()
+    }
+
     /// The query must name this merchant and nothing else (section 1.2).
     pub(super) fn require_mchid_in_query(&self) -> Result<(), Refusal> {
-        let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&self.uri)
-            .map(|query| query.0)
-            .unwrap_or_default();
+        let query = self.parameters();
         if let Some((name, value)) = query.iter().find(|(name, _)| name != "mchid") {
             return Err(Refusal::parameter(
                 &format!("/query/{name}"),

@@ -6,6 +6,7 @@ mod admission;
 mod faults;
 mod parameters;
 mod refunds;
+mod statements;
 
 use serde_json::json;
 

@@ -226,7 +226,16 @@ impl Merchant {
         self.try_send(call).await.unwrap()
     }
 
-    pub(crate) async fn try_send(&self, call: &Call) -> Result<Answer, reqwest::Error> {
+    /// The body as bytes, for files.
+    pub(crate) async fn bytes(&self, call: &Call) -> (u16, Vec<u8>) {
+        let response = self.request(call).send().await.unwrap();
+        (
+            response.status().as_u16(),
+            response.bytes().await.unwrap().to_vec(),
+        )
+    }
+
+    fn request(&self, call: &Call) -> reqwest::RequestBuilder {
         let url = format!(
             "http://{}{}",
             self.sandbox.addresses().wechatpay,
@@ -251,7 +260,11 @@ impl Merchant {
                 .header("content-type", "application/json")
                 .body(call.body.clone());
         }
-        let response = request.send().await?;
+        request
+    }
+
+    pub(crate) async fn try_send(&self, call: &Call) -> Result<Answer, reqwest::Error> {
+        let response = self.request(call).send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await?;
         let signed = headers
