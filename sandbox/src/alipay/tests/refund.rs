@@ -1,4 +1,6 @@
 //! Money back: refund, its query, cancel.
+//! Guards: everything goes over real HTTP and every answer is verified before it is looked at.
+//! Must not know: how the server keeps its orders.
 
 use serde_json::json;
 

@@ -1,4 +1,6 @@
 //! Orders a payer opens: the front form and the app's `tn`.
+//! Guards: everything goes over real HTTP and every answer is verified before it is looked at.
+//! Must not know: how the server keeps its orders.
 
 use super::merchant::{MER_ID, Merchant, is};
 use crate::{formats::form, inbox::client, payers::ScanRequest};

@@ -1,4 +1,6 @@
 //! QR orders, signatures, payTimeout, notifies and faults.
+//! Guards: everything goes over real HTTP and every answer is verified before it is looked at.
+//! Must not know: how the server keeps its orders.
 
 use x509_parser::pem::Pem;
 

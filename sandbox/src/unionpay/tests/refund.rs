@@ -1,4 +1,6 @@
 //! Refunds: accepted, settled, refused.
+//! Guards: everything goes over real HTTP and every answer is verified before it is looked at.
+//! Must not know: how the server keeps its orders.
 
 use super::merchant::{Fields, MER_ID, Merchant, is, verify};
 use crate::{
