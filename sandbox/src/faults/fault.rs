@@ -1,5 +1,6 @@
 //! One fault: what it does to requests, to callbacks and to refunds, and when it ends.
-//! Guards: the default does nothing. Must not know: where it applies.
+//! Guards: the default does nothing.
+//! Must not know: where it applies.
 
 use serde::{Deserialize, Serialize};
 

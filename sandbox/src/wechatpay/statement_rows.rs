@@ -1,5 +1,6 @@
 //! The rows of a statement (section 1.5): UTF-8 with a mark, CRLF, a backtick before every value, sums at the end.
-//! Guards: every payment and refund of the day stands once; amounts are yuan with two places. Must not know: HTTP.
+//! Guards: every payment and refund of the day stands once; amounts are yuan with two places.
+//! Must not know: HTTP.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
 //! A merchant made of the documents alone: it signs with keys read from disk, checks every signature it is given, and
-//! receives callbacks on a socket of its own. Nothing here calls the server's own signing or checking.
+//! receives callbacks on a socket of its own.
+//! Nothing here calls the server's own signing or checking.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU16, Ordering};

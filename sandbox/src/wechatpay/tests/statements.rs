@@ -1,4 +1,6 @@
 //! The daily statement over the wire.
+//! The file is opened, hashed and counted as the protocol document says a merchant must.
+//! Must not know: how rows are written.
 
 use std::io::Read;
 
