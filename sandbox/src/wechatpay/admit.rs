@@ -36,6 +36,8 @@ pub(super) struct Admitted {
     pub(super) mode: Mode,
     pub(super) uri: Uri,
     pub(super) body: Vec<u8>,
+    /// The host asked, as the caller wrote it.
+    pub(super) host: String,
     request_id: String,
 }
 
@@ -46,16 +48,38 @@ pub(super) async fn admit(
     request: Request,
 ) -> Result<Admitted, Box<Response<Body>>> {
     let (head, body) = request.into_parts();
-    let request_id = format!("08{:016X}{:08X}", world.dice.roll(), world.dice.below(1 << 32));
+    let request_id = format!(
+        "08{:016X}{:08X}",
+        world.dice.roll(),
+        world.dice.below(1 << 32)
+    );
     let Some(body) = serve::body_of(body).await else {
-        return Err(Box::new(Refusal::invalid_request("请求体过大").reply(&format!("{request_id}-268435462"))));
+        return Err(Box::new(
+            Refusal::invalid_request("请求体过大").reply(&format!("{request_id}-268435462")),
+        ));
     };
-    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    let raw = Raw { method: head.method.as_str(), target, headers: &head.headers, body: &body };
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    let raw = Raw {
+        method: head.method.as_str(),
+        target,
+        headers: &head.headers,
+        body: &body,
+    };
+    let host = raw.header(header::HOST);
     match establish(world, family, &raw) {
-        Ok((account, keys, mode)) => {
-            Ok(Admitted { world: world.clone(), account, keys, mode, uri: head.uri, body, request_id })
-        }
+        Ok((account, keys, mode)) => Ok(Admitted {
+            world: world.clone(),
+            account,
+            keys,
+            mode,
+            host: host.to_owned(),
+            uri: head.uri,
+            body,
+            request_id,
+        }),
         Err(refusal) => Err(Box::new(refusal.reply(&format!("{request_id}-268443699")))),
     }
 }
@@ -69,13 +93,27 @@ impl Admitted {
         &self.keys
     }
 
+    /// This merchant's place among the faults.
+    pub(super) fn scope(&self, operation: Operation) -> Scope<'_> {
+        Scope {
+            provider: ProviderName::Wechatpay,
+            account: &self.account.mch_id,
+            operation,
+        }
+    }
+
+    /// Words an error.
+    pub(super) fn refuse(&self, refusal: &Refusal) -> Response<Body> {
+        refusal.reply(&format!("{}-268435462", self.request_id))
+    }
+
     /// Runs the work under the fault drawn for this merchant and operation, and words the answer.
     pub(super) async fn answer(
         &self,
         operation: Operation,
         work: impl FnOnce(&Drawn) -> Result<Option<Value>, Refusal>,
     ) -> Response<Body> {
-        let scope = Scope { provider: ProviderName::Wechatpay, account: &self.account.mch_id, operation };
+        let scope = self.scope(operation);
         let refusal = |kind: FaultKind| {
             if kind == FaultKind::Accepted {
                 return self.signed(StatusCode::ACCEPTED, String::new(), false);
@@ -83,26 +121,39 @@ impl Admitted {
             Refusal::of_fault(kind).reply(&format!("{}-268447840", self.request_id))
         };
         let work = |drawn: &Drawn| match work(drawn) {
-            Ok(Some(body)) => self.signed(StatusCode::OK, body.to_string(), drawn.is(FaultKind::BadSignature)),
-            Ok(None) => self.signed(StatusCode::NO_CONTENT, String::new(), drawn.is(FaultKind::BadSignature)),
-            Err(refusal) => refusal.reply(&format!("{}-268435462", self.request_id)),
+            Ok(Some(body)) => self.signed(
+                StatusCode::OK,
+                body.to_string(),
+                drawn.is(FaultKind::BadSignature),
+            ),
+            Ok(None) => self.signed(
+                StatusCode::NO_CONTENT,
+                String::new(),
+                drawn.is(FaultKind::BadSignature),
+            ),
+            Err(refusal) => self.refuse(&refusal),
         };
         serve::answer(&self.world, &scope, refusal, work).await
     }
 
     /// The JSON body, which must be an object of 1- to 3-byte characters without nulls.
     pub(super) fn json(&self) -> Result<Value, Refusal> {
-        let body: Value = serde_json::from_slice(&self.body)
-            .map_err(|_| Refusal::parameter("/body", &Value::Null, "请求体不是合法的JSON", "body"))?;
+        let body: Value = serde_json::from_slice(&self.body).map_err(|_| {
+            Refusal::parameter("/body", &Value::Null, "请求体不是合法的JSON", "body")
+        })?;
         super::fields::refuse_foreign(&body, "/body")?;
         Ok(body)
     }
 
+    /// The parameters of the query, in order.
+    pub(super) fn parameters(&self) -> Vec<(String, String)> {
+        let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&self.uri);
+        query.map(|query| query.0).unwrap_or_default()
+    }
+
     /// The query must name this merchant and nothing else (section 1.2).
     pub(super) fn require_mchid_in_query(&self) -> Result<(), Refusal> {
-        let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&self.uri)
-            .map(|query| query.0)
-            .unwrap_or_default();
+        let query = self.parameters();
         if let Some((name, value)) = query.iter().find(|(name, _)| name != "mchid") {
             return Err(Refusal::parameter(
                 &format!("/query/{name}"),
@@ -125,8 +176,13 @@ impl Admitted {
 
     fn signed(&self, status: StatusCode, body: String, probe: bool) -> Response<Body> {
         let now_s = self.world.now().div_euclid(1000);
-        let mut seal =
-            Seal::new(&self.world, self.mode.key(&self.keys), self.mode.serial(&self.keys), now_s, body.as_bytes());
+        let mut seal = Seal::new(
+            &self.world,
+            self.mode.key(&self.keys),
+            self.mode.serial(&self.keys),
+            now_s,
+            body.as_bytes(),
+        );
         if probe {
             seal.probe(&self.world);
         }
@@ -144,7 +200,10 @@ struct Raw<'a> {
 
 impl Raw<'_> {
     fn header(&self, name: impl header::AsHeaderName) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 }
 
@@ -156,33 +215,51 @@ fn establish(world: &World, family: Family, raw: &Raw<'_>) -> Result<Established
         Family::Transactions => "签名信息错误，验签失败",
         Family::Others => "Authorization值格式错误",
     };
-    let authorization =
-        Authorization::read(raw.header(header::AUTHORIZATION)).ok_or_else(|| Refusal::sign_error(garbled))?;
-    let timestamp_s: i64 = authorization.timestamp.parse().map_err(|_| Refusal::sign_error(garbled))?;
+    let authorization = Authorization::read(raw.header(header::AUTHORIZATION))
+        .ok_or_else(|| Refusal::sign_error(garbled))?;
+    let timestamp_s: i64 = authorization
+        .timestamp
+        .parse()
+        .map_err(|_| Refusal::sign_error(garbled))?;
     let now_s = world.now().div_euclid(1000);
     if now_s.abs_diff(timestamp_s) > WINDOW_S.unsigned_abs() {
-        return Err(Refusal::sign_error("Http头Authorization中的timestamp与发起请求的时间不得超过5分钟"));
+        return Err(Refusal::sign_error(
+            "Http头Authorization中的timestamp与发起请求的时间不得超过5分钟",
+        ));
     }
     let unknown = match family {
         Family::Transactions => StatusCode::BAD_REQUEST,
         Family::Others => StatusCode::NOT_FOUND,
     };
-    let account = world.accounts.wechatpay.iter().find(|account| account.mch_id == authorization.mchid);
+    let account = world
+        .accounts
+        .wechatpay
+        .iter()
+        .find(|account| account.mch_id == authorization.mchid);
     let (account, keys) = account
         .zip(world.keys.wechatpay(&authorization.mchid))
         .ok_or_else(|| Refusal::new(unknown, "MCH_NOT_EXISTS", "商户号不存在"))?;
     if authorization.serial_no != keys.merchant_serial {
         return Err(Refusal::sign_error("商户证书序列号有误"));
     }
-    let mut message =
-        format!("{}\n{}\n{}\n{}\n", raw.method, raw.target, authorization.timestamp, authorization.nonce_str)
-            .into_bytes();
+    let mut message = format!(
+        "{}\n{}\n{}\n{}\n",
+        raw.method, raw.target, authorization.timestamp, authorization.nonce_str
+    )
+    .into_bytes();
     message.extend_from_slice(raw.body);
     message.push(b'\n');
-    if !keys.merchant.verifies_base64(&message, &authorization.signature) {
+    if !keys
+        .merchant
+        .verifies_base64(&message, &authorization.signature)
+    {
         return Err(Refusal::sign_error("签名错误"));
     }
-    Ok((account.clone(), keys.clone(), mode_asked(keys, raw.header("Wechatpay-Serial"))?))
+    Ok((
+        account.clone(),
+        keys.clone(),
+        mode_asked(keys, raw.header("Wechatpay-Serial"))?,
+    ))
 }
 
 /// Missing User-Agent or Accept is refused before the signature is looked at (probe).
@@ -194,8 +271,14 @@ fn check_manners(raw: &Raw<'_>) -> Result<(), Refusal> {
     if !(accept.contains("application/json") || accept.contains("*/*")) {
         return Err(Refusal::invalid_request("Http头Accept须为application/json"));
     }
-    if !raw.body.is_empty() && !raw.header(header::CONTENT_TYPE).starts_with("application/json") {
-        return Err(Refusal::invalid_request("Http头Content-Type须为application/json"));
+    if !raw.body.is_empty()
+        && !raw
+            .header(header::CONTENT_TYPE)
+            .starts_with("application/json")
+    {
+        return Err(Refusal::invalid_request(
+            "Http头Content-Type须为application/json",
+        ));
     }
     Ok(())
 }
@@ -238,7 +321,13 @@ impl Authorization {
             }
             value.clone_into(place);
         }
-        let all = [&read.mchid, &read.nonce_str, &read.signature, &read.timestamp, &read.serial_no];
+        let all = [
+            &read.mchid,
+            &read.nonce_str,
+            &read.signature,
+            &read.timestamp,
+            &read.serial_no,
+        ];
         let complete = all.iter().all(|value| !value.is_empty());
         complete.then_some(read)
     }
@@ -250,8 +339,7 @@ mod tests {
 
     #[test]
     fn authorization_takes_any_order_but_no_gaps_repeats_or_spaces() {
-        let good =
-            r#"WECHATPAY2-SHA256-RSA2048 serial_no="AB",mchid="1",timestamp="2",nonce_str="n",signature="a+b/c==""#;
+        let good = r#"WECHATPAY2-SHA256-RSA2048 serial_no="AB",mchid="1",timestamp="2",nonce_str="n",signature="a+b/c==""#;
         assert_eq!(Authorization::read(good).unwrap().signature, "a+b/c==");
         for bad in [
             r#"WECHATPAY2-SHA256-RSA2048 serial_no="AB",mchid="1",timestamp="2",nonce_str="n""#,
