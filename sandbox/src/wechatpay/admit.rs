@@ -48,26 +48,12 @@ pub(super) async fn admit(
     request: Request,
 ) -> Result<Admitted, Box<Response<Body>>> {
     let (head, body) = request.into_parts();
-    let request_id = format!(
-        "08{:016X}{:08X}",
-        world.dice.roll(),
-        world.dice.below(1 << 32)
-    );
+    let request_id = format!("08{:016X}{:08X}", world.dice.roll(), world.dice.below(1 << 32));
     let Some(body) = serve::body_of(body).await else {
-        return Err(Box::new(
-            Refusal::invalid_request("请求体过大").reply(&format!("{request_id}-268435462")),
-        ));
+        return Err(Box::new(Refusal::invalid_request("请求体过大").reply(&format!("{request_id}-268435462"))));
     };
-    let target = head
-        .uri
-        .path_and_query()
-        .map_or("/", |target| target.as_str());
-    let raw = Raw {
-        method: head.method.as_str(),
-        target,
-        headers: &head.headers,
-        body: &body,
-    };
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    let raw = Raw { method: head.method.as_str(), target, headers: &head.headers, body: &body };
     let host = raw.header(header::HOST);
     match establish(world, family, &raw) {
         Ok((account, keys, mode)) => Ok(Admitted {
@@ -95,11 +81,7 @@ impl Admitted {
 
     /// This merchant's place among the faults.
     pub(super) fn scope(&self, operation: Operation) -> Scope<'_> {
-        Scope {
-            provider: ProviderName::Wechatpay,
-            account: &self.account.mch_id,
-            operation,
-        }
+        Scope { provider: ProviderName::Wechatpay, account: &self.account.mch_id, operation }
     }
 
     /// Words an error.
@@ -121,16 +103,8 @@ impl Admitted {
             Refusal::of_fault(kind).reply(&format!("{}-268447840", self.request_id))
         };
         let work = |drawn: &Drawn| match work(drawn) {
-            Ok(Some(body)) => self.signed(
-                StatusCode::OK,
-                body.to_string(),
-                drawn.is(FaultKind::BadSignature),
-            ),
-            Ok(None) => self.signed(
-                StatusCode::NO_CONTENT,
-                String::new(),
-                drawn.is(FaultKind::BadSignature),
-            ),
+            Ok(Some(body)) => self.signed(StatusCode::OK, body.to_string(), drawn.is(FaultKind::BadSignature)),
+            Ok(None) => self.signed(StatusCode::NO_CONTENT, String::new(), drawn.is(FaultKind::BadSignature)),
             Err(refusal) => self.refuse(&refusal),
         };
         serve::answer(&self.world, &scope, refusal, work).await
@@ -138,9 +112,8 @@ impl Admitted {
 
     /// The JSON body, which must be an object of 1- to 3-byte characters without nulls.
     pub(super) fn json(&self) -> Result<Value, Refusal> {
-        let body: Value = serde_json::from_slice(&self.body).map_err(|_| {
-            Refusal::parameter("/body", &Value::Null, "请求体不是合法的JSON", "body")
-        })?;
+        let body: Value = serde_json::from_slice(&self.body)
+            .map_err(|_| Refusal::parameter("/body", &Value::Null, "请求体不是合法的JSON", "body"))?;
         super::fields::refuse_foreign(&body, "/body")?;
         Ok(body)
     }
@@ -176,13 +149,8 @@ impl Admitted {
 
     fn signed(&self, status: StatusCode, body: String, probe: bool) -> Response<Body> {
         let now_s = self.world.now().div_euclid(1000);
-        let mut seal = Seal::new(
-            &self.world,
-            self.mode.key(&self.keys),
-            self.mode.serial(&self.keys),
-            now_s,
-            body.as_bytes(),
-        );
+        let mut seal =
+            Seal::new(&self.world, self.mode.key(&self.keys), self.mode.serial(&self.keys), now_s, body.as_bytes());
         if probe {
             seal.probe(&self.world);
         }
@@ -200,10 +168,7 @@ struct Raw<'a> {
 
 impl Raw<'_> {
     fn header(&self, name: impl header::AsHeaderName) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }
 
@@ -215,51 +180,33 @@ fn establish(world: &World, family: Family, raw: &Raw<'_>) -> Result<Established
         Family::Transactions => "签名信息错误，验签失败",
         Family::Others => "Authorization值格式错误",
     };
-    let authorization = Authorization::read(raw.header(header::AUTHORIZATION))
-        .ok_or_else(|| Refusal::sign_error(garbled))?;
-    let timestamp_s: i64 = authorization
-        .timestamp
-        .parse()
-        .map_err(|_| Refusal::sign_error(garbled))?;
+    let authorization =
+        Authorization::read(raw.header(header::AUTHORIZATION)).ok_or_else(|| Refusal::sign_error(garbled))?;
+    let timestamp_s: i64 = authorization.timestamp.parse().map_err(|_| Refusal::sign_error(garbled))?;
     let now_s = world.now().div_euclid(1000);
     if now_s.abs_diff(timestamp_s) > WINDOW_S.unsigned_abs() {
-        return Err(Refusal::sign_error(
-            "Http头Authorization中的timestamp与发起请求的时间不得超过5分钟",
-        ));
+        return Err(Refusal::sign_error("Http头Authorization中的timestamp与发起请求的时间不得超过5分钟"));
     }
     let unknown = match family {
         Family::Transactions => StatusCode::BAD_REQUEST,
         Family::Others => StatusCode::NOT_FOUND,
     };
-    let account = world
-        .accounts
-        .wechatpay
-        .iter()
-        .find(|account| account.mch_id == authorization.mchid);
+    let account = world.accounts.wechatpay.iter().find(|account| account.mch_id == authorization.mchid);
     let (account, keys) = account
         .zip(world.keys.wechatpay(&authorization.mchid))
         .ok_or_else(|| Refusal::new(unknown, "MCH_NOT_EXISTS", "商户号不存在"))?;
     if authorization.serial_no != keys.merchant_serial {
         return Err(Refusal::sign_error("商户证书序列号有误"));
     }
-    let mut message = format!(
-        "{}\n{}\n{}\n{}\n",
-        raw.method, raw.target, authorization.timestamp, authorization.nonce_str
-    )
-    .into_bytes();
+    let mut message =
+        format!("{}\n{}\n{}\n{}\n", raw.method, raw.target, authorization.timestamp, authorization.nonce_str)
+            .into_bytes();
     message.extend_from_slice(raw.body);
     message.push(b'\n');
-    if !keys
-        .merchant
-        .verifies_base64(&message, &authorization.signature)
-    {
+    if !keys.merchant.verifies_base64(&message, &authorization.signature) {
         return Err(Refusal::sign_error("签名错误"));
     }
-    Ok((
-        account.clone(),
-        keys.clone(),
-        mode_asked(keys, raw.header("Wechatpay-Serial"))?,
-    ))
+    Ok((account.clone(), keys.clone(), mode_asked(keys, raw.header("Wechatpay-Serial"))?))
 }
 
 /// Missing User-Agent or Accept is refused before the signature is looked at (probe).
@@ -271,14 +218,8 @@ fn check_manners(raw: &Raw<'_>) -> Result<(), Refusal> {
     if !(accept.contains("application/json") || accept.contains("*/*")) {
         return Err(Refusal::invalid_request("Http头Accept须为application/json"));
     }
-    if !raw.body.is_empty()
-        && !raw
-            .header(header::CONTENT_TYPE)
-            .starts_with("application/json")
-    {
-        return Err(Refusal::invalid_request(
-            "Http头Content-Type须为application/json",
-        ));
+    if !raw.body.is_empty() && !raw.header(header::CONTENT_TYPE).starts_with("application/json") {
+        return Err(Refusal::invalid_request("Http头Content-Type须为application/json"));
     }
     Ok(())
 }
@@ -321,13 +262,7 @@ impl Authorization {
             }
             value.clone_into(place);
         }
-        let all = [
-            &read.mchid,
-            &read.nonce_str,
-            &read.signature,
-            &read.timestamp,
-            &read.serial_no,
-        ];
+        let all = [&read.mchid, &read.nonce_str, &read.signature, &read.timestamp, &read.serial_no];
         let complete = all.iter().all(|value| !value.is_empty());
         complete.then_some(read)
     }
@@ -339,7 +274,8 @@ mod tests {
 
     #[test]
     fn authorization_takes_any_order_but_no_gaps_repeats_or_spaces() {
-        let good = r#"WECHATPAY2-SHA256-RSA2048 serial_no="AB",mchid="1",timestamp="2",nonce_str="n",signature="a+b/c==""#;
+        let good =
+            r#"WECHATPAY2-SHA256-RSA2048 serial_no="AB",mchid="1",timestamp="2",nonce_str="n",signature="a+b/c==""#;
         assert_eq!(Authorization::read(good).unwrap().signature, "a+b/c==");
         for bad in [
             r#"WECHATPAY2-SHA256-RSA2048 serial_no="AB",mchid="1",timestamp="2",nonce_str="n""#,

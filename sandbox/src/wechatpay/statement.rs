@@ -44,21 +44,12 @@ pub(super) async fn announce(State(world): State<Arc<World>>, request: Request) 
         let file = file(&admitted, &asked, drawn.twist)?;
         let until = world.now().saturating_add(ADDRESS_MS);
         let twist = drawn.twist;
-        let marks = [twist.lost_line, twist.extra_line, twist.wrong_line]
-            .map(|mark| if mark { '1' } else { '0' });
+        let marks = [twist.lost_line, twist.extra_line, twist.wrong_line].map(|mark| if mark { '1' } else { '0' });
         let marks: String = marks.iter().collect();
         let gzip = if asked.gzip { "GZIP" } else { "NONE" };
-        let token = format!(
-            "{}.{}.{gzip}.{until}.{marks}.{}",
-            asked.bill_date,
-            asked.kind.name(),
-            admitted.account.mch_id
-        );
-        let hash = if twist.wrong_hash {
-            "0".repeat(40)
-        } else {
-            hash(&file)
-        };
+        let token =
+            format!("{}.{}.{gzip}.{until}.{marks}.{}", asked.bill_date, asked.kind.name(), admitted.account.mch_id);
+        let hash = if twist.wrong_hash { "0".repeat(40) } else { hash(&file) };
         Ok(Some(json!({
             "hash_type": "SHA1",
             "hash_value": hash,
@@ -77,30 +68,19 @@ pub(super) async fn download(State(world): State<Arc<World>>, request: Request) 
         Ok(file) => Response::new(Body::from(file)),
         Err(refusal) => admitted.refuse(&refusal),
     };
-    serve::answer(
-        &world,
-        &admitted.scope(Operation::Statement),
-        |kind| admitted.refuse(&Refusal::of_fault(kind)),
-        work,
-    )
-    .await
+    serve::answer(&world, &admitted.scope(Operation::Statement), |kind| admitted.refuse(&Refusal::of_fault(kind)), work)
+        .await
 }
 
 fn read(admitted: &Admitted) -> Result<Asked, Refusal> {
-    let mut asked = Asked {
-        bill_date: String::new(),
-        kind: Kind::All,
-        gzip: false,
-    };
+    let mut asked = Asked { bill_date: String::new(), kind: Kind::All, gzip: false };
     for (name, value) in admitted.parameters() {
         let fits = match (name.as_str(), value.as_str()) {
             ("bill_date", _) => {
                 asked.bill_date.clone_from(&value);
                 true
             }
-            ("bill_type", _) => Kind::named(&value)
-                .inspect(|kind| asked.kind = *kind)
-                .is_some(),
+            ("bill_type", _) => Kind::named(&value).inspect(|kind| asked.kind = *kind).is_some(),
             ("tar_type", "GZIP") => {
                 asked.gzip = true;
                 true
@@ -108,24 +88,14 @@ fn read(admitted: &Admitted) -> Result<Asked, Refusal> {
             _ => false,
         };
         if !fits {
-            return Err(Refusal::parameter(
-                &format!("/query/{name}"),
-                &Value::from(value),
-                "参数不符合要求",
-                "query",
-            ));
+            return Err(Refusal::parameter(&format!("/query/{name}"), &Value::from(value), "参数不符合要求", "query"));
         }
     }
-    let starts_at = day_start(&asked.bill_date)
-        .ok_or_else(|| Refusal::invalid_request("bill_date格式不正确"))?;
+    let starts_at = day_start(&asked.bill_date).ok_or_else(|| Refusal::invalid_request("bill_date格式不正确"))?;
     let age = admitted.world().now().saturating_sub(starts_at);
     match age {
         ..DAY_MS => Err(Refusal::invalid_request("账单日期不能为今天或未来")),
-        DAY_MS..READY_MS => Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            "STATEMENT_CREATING",
-            "账单生成中",
-        )),
+        DAY_MS..READY_MS => Err(Refusal::new(StatusCode::BAD_REQUEST, "STATEMENT_CREATING", "账单生成中")),
         AGE_MAX_MS.. => Err(Refusal::invalid_request("仅支持三个月内的账单下载申请")),
         READY_MS..AGE_MAX_MS => Ok(asked),
     }
@@ -141,17 +111,8 @@ fn file(admitted: &Admitted, asked: &Asked, twist: StatementTwist) -> Result<Vec
         ends_at: starts_at.saturating_add(DAY_MS),
         ready_at: starts_at.saturating_add(READY_MS),
     };
-    let text = admitted
-        .world()
-        .ledger
-        .read(|book| day.write(book, asked.kind, twist));
-    let text = text.ok_or_else(|| {
-        Refusal::new(
-            StatusCode::BAD_REQUEST,
-            "NO_STATEMENT_EXIST",
-            "账单文件不存在",
-        )
-    })?;
+    let text = admitted.world().ledger.read(|book| day.write(book, asked.kind, twist));
+    let text = text.ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "NO_STATEMENT_EXIST", "账单文件不存在"))?;
     Ok(text.into_bytes())
 }
 
@@ -162,9 +123,7 @@ fn fetch(admitted: &Admitted) -> Result<Vec<u8>, Refusal> {
         return Err(gone());
     };
     let parts: Vec<&str> = token.trim_end_matches('=').split('.').collect();
-    let ([bill_date, kind, gzip, until, marks, mch_id], "token") =
-        (parts.as_slice(), name.as_str())
-    else {
+    let ([bill_date, kind, gzip, until, marks, mch_id], "token") = (parts.as_slice(), name.as_str()) else {
         return Err(gone());
     };
     let until: i64 = until.parse().map_err(|_| gone())?;
@@ -174,18 +133,10 @@ fn fetch(admitted: &Admitted) -> Result<Vec<u8>, Refusal> {
     if *mch_id != admitted.account.mch_id {
         return Err(Refusal::new(StatusCode::FORBIDDEN, "NO_AUTH", "商户无权限"));
     }
-    let asked = Asked {
-        bill_date: (*bill_date).to_owned(),
-        kind: Kind::named(kind).ok_or_else(gone)?,
-        gzip: *gzip == "GZIP",
-    };
+    let asked =
+        Asked { bill_date: (*bill_date).to_owned(), kind: Kind::named(kind).ok_or_else(gone)?, gzip: *gzip == "GZIP" };
     let mark = |index: usize| marks.chars().nth(index) == Some('1');
-    let twist = StatementTwist {
-        lost_line: mark(0),
-        extra_line: mark(1),
-        wrong_line: mark(2),
-        wrong_hash: false,
-    };
+    let twist = StatementTwist { lost_line: mark(0), extra_line: mark(1), wrong_line: mark(2), wrong_hash: false };
     let plain = file(admitted, &asked, twist)?;
     Ok(if asked.gzip { zipped(&plain) } else { plain })
 }
@@ -204,9 +155,5 @@ fn day_start(bill_date: &str) -> Option<i64> {
 }
 
 fn hash(file: &[u8]) -> String {
-    digest(&SHA1_FOR_LEGACY_USE_ONLY, file)
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    digest(&SHA1_FOR_LEGACY_USE_ONLY, file).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

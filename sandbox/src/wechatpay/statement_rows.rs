@@ -15,8 +15,7 @@ const FEE_BPS: i64 = 60;
 const ALL: &str = "交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,货币种类,应结订单金额,代金券金额,微信退款单号,商户退款单号,退款金额,充值券退款金额,退款类型,退款状态,商品名称,商户数据包,手续费,费率,订单金额,申请退款金额,费率备注";
 const SUCCESS: &str = "交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,货币种类,应结订单金额,代金券金额,商品名称,商户数据包,手续费,费率,订单金额,费率备注";
 const REFUND: &str = "交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,货币种类,应结订单金额,代金券金额,退款申请时间,退款成功时间,微信退款单号,商户退款单号,退款金额,充值券退款金额,退款类型,退款状态,商品名称,商户数据包,手续费,费率,订单金额,申请退款金额,费率备注";
-const SUMS: &str =
-    "总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额";
+const SUMS: &str = "总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额";
 const SUCCESS_SUMS: &str = "总交易单数,应结订单总金额,手续费总金额,订单总金额";
 
 /// Which rows are asked for.
@@ -29,9 +28,7 @@ pub(super) enum Kind {
 
 impl Kind {
     pub(super) fn named(name: &str) -> Option<Self> {
-        [Self::All, Self::Success, Self::Refund]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        [Self::All, Self::Success, Self::Refund].into_iter().find(|kind| kind.name() == name)
     }
 
     pub(super) fn name(self) -> &'static str {
@@ -85,18 +82,11 @@ impl Day<'_> {
         rows.sort_by_key(|row| row.at);
         let mut text = format!("\u{feff}{}\r\n", kind.columns());
         for row in &rows {
-            let cells = kind
-                .columns()
-                .split(',')
-                .map(|column| row.cells.get(column).map_or("", String::as_str));
+            let cells = kind.columns().split(',').map(|column| row.cells.get(column).map_or("", String::as_str));
             line(&mut text, cells);
         }
         let (paid, refunded, fee) = rows.iter().fold((0_i64, 0_i64, 0_i64), |sums, row| {
-            (
-                sums.0.saturating_add(row.paid),
-                sums.1.saturating_add(row.refunded),
-                sums.2.saturating_add(row.fee),
-            )
+            (sums.0.saturating_add(row.paid), sums.1.saturating_add(row.refunded), sums.2.saturating_add(row.fee))
         });
         let (paid, refunded, fee) = (yuan(paid), yuan(refunded), yuan(fee));
         let count = rows.len().to_string();
@@ -105,27 +95,15 @@ impl Day<'_> {
             line(&mut text, [count.as_str(), &paid, &fee, &paid].into_iter());
         } else {
             text.push_str(&format!("{SUMS}\r\n"));
-            line(
-                &mut text,
-                [
-                    count.as_str(),
-                    &paid,
-                    &refunded,
-                    "0.00",
-                    &fee,
-                    &paid,
-                    &refunded,
-                ]
-                .into_iter(),
-            );
+            line(&mut text, [count.as_str(), &paid, &refunded, "0.00", &fee, &paid, &refunded].into_iter());
         }
         Some(text)
     }
 
     fn payments(&self, book: &Book, twist: StatementTwist) -> Vec<Row> {
-        let mine = book.orders().filter(|order| {
-            order.key.provider == ProviderName::Wechatpay && order.key.account == self.mch_id
-        });
+        let mine = book
+            .orders()
+            .filter(|order| order.key.provider == ProviderName::Wechatpay && order.key.account == self.mch_id);
         let mut rows: Vec<Row> = mine
             .filter_map(|order| order.payment.as_ref().map(|payment| (order, payment)))
             .filter(|(_, payment)| self.covers(payment.paid_at))
@@ -148,9 +126,9 @@ impl Day<'_> {
     }
 
     fn refunds(&self, book: &Book) -> Vec<Row> {
-        let mine = book.refunds().filter(|refund| {
-            refund.key.provider == ProviderName::Wechatpay && refund.key.account == self.mch_id
-        });
+        let mine = book
+            .refunds()
+            .filter(|refund| refund.key.provider == ProviderName::Wechatpay && refund.key.account == self.mch_id);
         mine.filter(|refund| self.covers(refund.created_at))
             .filter_map(|refund| {
                 let order = book.order(&refund.order)?;
@@ -182,13 +160,7 @@ impl Day<'_> {
             ("商户数据包", escaped(order.field("attach"))),
             ("费率", "0.60%".to_owned()),
         ];
-        Row {
-            at,
-            cells: BTreeMap::from(cells),
-            paid: 0,
-            refunded: 0,
-            fee: 0,
-        }
+        Row { at, cells: BTreeMap::from(cells), paid: 0, refunded: 0, fee: 0 }
     }
 
     fn paid_row(&self, order: &Order, payment: &Payment, amount: i64) -> Row {
@@ -240,27 +212,13 @@ impl Day<'_> {
     /// A payment the merchant knows nothing of.
     fn foreign_row(&self) -> Row {
         let order_no = format!("unknown{}", self.starts_at);
-        let key = crate::ledger::OrderKey {
-            provider: ProviderName::Wechatpay,
-            account: self.mch_id.to_owned(),
-            order_no,
-        };
+        let key =
+            crate::ledger::OrderKey { provider: ProviderName::Wechatpay, account: self.mch_id.to_owned(), order_no };
         let at = self.ends_at.saturating_sub(1);
         let mut order = Order::new(key, 100, at);
-        order
-            .fields
-            .insert("trade_type".to_owned(), "NATIVE".to_owned());
+        order.fields.insert("trade_type".to_owned(), "NATIVE".to_owned());
         let trade_no = format!("4200{:024}", self.starts_at);
-        self.paid_row(
-            &order,
-            &Payment {
-                trade_no,
-                amount: 100,
-                paid_at: at,
-                payer: "oUnknown".to_owned(),
-            },
-            100,
-        )
+        self.paid_row(&order, &Payment { trade_no, amount: 100, paid_at: at, payer: "oUnknown".to_owned() }, 100)
     }
 }
 
@@ -276,19 +234,12 @@ fn local(at: i64) -> String {
 
 /// Half a fen rounds up.
 fn fee(amount: i64) -> i64 {
-    amount
-        .saturating_mul(FEE_BPS)
-        .saturating_add(5_000)
-        .div_euclid(10_000)
+    amount.saturating_mul(FEE_BPS).saturating_add(5_000).div_euclid(10_000)
 }
 
 fn yuan(fen: i64) -> String {
     let sign = if fen < 0 { "-" } else { "" };
-    format!(
-        "{sign}{}.{:02}",
-        fen.unsigned_abs() / 100,
-        fen.unsigned_abs() % 100
-    )
+    format!("{sign}{}.{:02}", fen.unsigned_abs() / 100, fen.unsigned_abs() % 100)
 }
 
 /// What merchants write, made safe for the file.

@@ -18,10 +18,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::{
-    Accounts, Clock, Fault, FaultKind, FaultScope, FaultSetting, Operation, Options, ProviderName,
-    Sandbox,
-};
+use crate::{Accounts, Clock, Fault, FaultKind, FaultScope, FaultSetting, Operation, Options, ProviderName, Sandbox};
 
 pub(crate) const MCH_ID: &str = "1900000001";
 pub(crate) const START_MS: i64 = 1_767_225_600_000;
@@ -56,11 +53,7 @@ impl Answer {
     }
 
     pub(crate) fn code(&self) -> String {
-        format!(
-            "{} {}",
-            self.status,
-            self.json()["code"].as_str().unwrap_or_default()
-        )
+        format!("{} {}", self.status, self.json()["code"].as_str().unwrap_or_default())
     }
 }
 
@@ -100,11 +93,7 @@ impl Call {
     }
 
     pub(crate) fn post(target: impl Into<String>, body: &Value) -> Self {
-        Self {
-            method: "POST",
-            body: body.to_string(),
-            ..Self::get(target)
-        }
+        Self { method: "POST", body: body.to_string(), ..Self::get(target) }
     }
 }
 
@@ -114,18 +103,9 @@ impl Merchant {
         let dir = tempfile::tempdir().unwrap();
         let now = Arc::new(AtomicI64::new(START_MS));
         let read = now.clone();
-        let accounts = Accounts {
-            alipay: vec![],
-            unionpay: vec![],
-            ..Accounts::default()
-        };
+        let accounts = Accounts { alipay: vec![], unionpay: vec![], ..Accounts::default() };
         let clock = Clock::new(move || read.load(Ordering::Relaxed));
-        let options = Options {
-            accounts,
-            clock,
-            callback_unit_ms: 10,
-            ..Options::new(dir.path())
-        };
+        let options = Options { accounts, clock, callback_unit_ms: 10, ..Options::new(dir.path()) };
         let sandbox = Sandbox::start(options).await.unwrap();
         Self {
             sandbox,
@@ -157,37 +137,23 @@ impl Merchant {
     }
 
     pub(crate) async fn create(&self, product: &str, body: &Value) -> Answer {
-        self.send(&Call::post(format!("/v3/pay/transactions/{product}"), body))
-            .await
+        self.send(&Call::post(format!("/v3/pay/transactions/{product}"), body)).await
     }
 
     /// Makes a native order and answers its code.
     pub(crate) async fn native(&self, out_trade_no: &str) -> String {
         let answer = self.create("native", &self.order(out_trade_no)).await;
-        assert_eq!(
-            (answer.status, answer.signed),
-            (200, Some(true)),
-            "{}",
-            answer.text
-        );
+        assert_eq!((answer.status, answer.signed), (200, Some(true)), "{}", answer.text);
         answer.json()["code_url"].as_str().unwrap().to_owned()
     }
 
     pub(crate) async fn query(&self, out_trade_no: &str) -> Answer {
-        self.send(&Call::get(format!(
-            "/v3/pay/transactions/out-trade-no/{out_trade_no}?mchid={MCH_ID}"
-        )))
-        .await
+        self.send(&Call::get(format!("/v3/pay/transactions/out-trade-no/{out_trade_no}?mchid={MCH_ID}"))).await
     }
 
     pub(crate) async fn trade_state(&self, out_trade_no: &str) -> String {
         let answer = self.query(out_trade_no).await;
-        assert_eq!(
-            (answer.status, answer.signed),
-            (200, Some(true)),
-            "{}",
-            answer.text
-        );
+        assert_eq!((answer.status, answer.signed), (200, Some(true)), "{}", answer.text);
         answer.json()["trade_state"].as_str().unwrap().to_owned()
     }
 
@@ -200,27 +166,16 @@ impl Merchant {
     }
 
     pub(crate) async fn refund(&self, body: &Value) -> Answer {
-        self.send(&Call::post("/v3/refund/domestic/refunds", body))
-            .await
+        self.send(&Call::post("/v3/refund/domestic/refunds", body)).await
     }
 
     pub(crate) fn fault(&self, operation: Operation, fault: Fault) {
-        let scope = FaultScope {
-            provider: ProviderName::Wechatpay,
-            account: None,
-            operation: Some(operation),
-        };
+        let scope = FaultScope { provider: ProviderName::Wechatpay, account: None, operation: Some(operation) };
         self.sandbox.set_fault(FaultSetting { scope, fault });
     }
 
     pub(crate) fn fails(&self, operation: Operation, kind: FaultKind) {
-        self.fault(
-            operation,
-            Fault {
-                hang_ms: 1_500,
-                ..Fault::kind(kind)
-            },
-        );
+        self.fault(operation, Fault { hang_ms: 1_500, ..Fault::kind(kind) });
     }
 
     pub(crate) async fn send(&self, call: &Call) -> Answer {
@@ -230,18 +185,11 @@ impl Merchant {
     /// The body as bytes, for files.
     pub(crate) async fn bytes(&self, call: &Call) -> (u16, Vec<u8>) {
         let response = self.request(call).send().await.unwrap();
-        (
-            response.status().as_u16(),
-            response.bytes().await.unwrap().to_vec(),
-        )
+        (response.status().as_u16(), response.bytes().await.unwrap().to_vec())
     }
 
     fn request(&self, call: &Call) -> reqwest::RequestBuilder {
-        let url = format!(
-            "http://{}{}",
-            self.sandbox.addresses().wechatpay,
-            call.target
-        );
+        let url = format!("http://{}{}", self.sandbox.addresses().wechatpay, call.target);
         let method = reqwest::Method::from_bytes(call.method.as_bytes()).unwrap();
         let mut request = self
             .client
@@ -257,9 +205,7 @@ impl Merchant {
             request = request.header("wechatpay-serial", serial);
         }
         if !call.body.is_empty() {
-            request = request
-                .header("content-type", "application/json")
-                .body(call.body.clone());
+            request = request.header("content-type", "application/json").body(call.body.clone());
         }
         request
     }
@@ -268,29 +214,17 @@ impl Merchant {
         let response = self.request(call).send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await?;
-        let signed = headers
-            .contains_key("wechatpay-signature")
-            .then(|| self.holds(&header_of(&headers), text.as_bytes()));
-        Ok(Answer {
-            status,
-            headers,
-            text,
-            signed,
-        })
+        let signed =
+            headers.contains_key("wechatpay-signature").then(|| self.holds(&header_of(&headers), text.as_bytes()));
+        Ok(Answer { status, headers, text, signed })
     }
 
     fn authorize(&self, call: &Call) -> String {
         let timestamp = call.timestamp_s.unwrap_or(self.now() / 1000);
         let target = call.signed_target.as_ref().unwrap_or(&call.target);
         let body = call.signed_body.as_ref().unwrap_or(&call.body);
-        let message = format!(
-            "{}\n{target}\n{timestamp}\n593BEC0C930BF1AFEB40B4A08C8FB242\n{body}\n",
-            call.method
-        );
-        let serial = call
-            .serial_no
-            .clone()
-            .unwrap_or_else(|| self.file("merchant_serial"));
+        let message = format!("{}\n{target}\n{timestamp}\n593BEC0C930BF1AFEB40B4A08C8FB242\n{body}\n", call.method);
+        let serial = call.serial_no.clone().unwrap_or_else(|| self.file("merchant_serial"));
         format!(
             r#"WECHATPAY2-SHA256-RSA2048 mchid="{}",nonce_str="593BEC0C930BF1AFEB40B4A08C8FB242",signature="{}",timestamp="{timestamp}",serial_no="{serial}""#,
             call.mchid,
@@ -307,42 +241,26 @@ impl Merchant {
         } else {
             let certificate = der(&self.file("platform_cert.pem"), "CERTIFICATE");
             let (_, certificate) = x509_parser::parse_x509_certificate(&certificate).unwrap();
-            let hex = certificate
-                .raw_serial_as_string()
-                .replace(':', "")
-                .to_uppercase();
+            let hex = certificate.raw_serial_as_string().replace(':', "").to_uppercase();
             if hex != serial {
                 return false;
             }
             certificate.public_key().raw.to_vec()
         };
-        let mut message = format!(
-            "{}\n{}\n",
-            header("wechatpay-timestamp"),
-            header("wechatpay-nonce")
-        )
-        .into_bytes();
+        let mut message = format!("{}\n{}\n", header("wechatpay-timestamp"), header("wechatpay-nonce")).into_bytes();
         message.extend_from_slice(body);
         message.push(b'\n');
         let Ok(signature) = STANDARD.decode(header("wechatpay-signature")) else {
             return false;
         };
-        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public)
-            .verify(&message, &signature)
-            .is_ok()
+        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public).verify(&message, &signature).is_ok()
     }
 
     /// Opens a resource or certificate with the APIv3 key.
     pub(crate) fn decrypt(&self, resource: &Value) -> String {
-        let mut sealed = STANDARD
-            .decode(resource["ciphertext"].as_str().unwrap())
-            .unwrap();
-        let key = LessSafeKey::new(
-            UnboundKey::new(&AES_256_GCM, self.file("api_v3_key").as_bytes()).unwrap(),
-        );
-        let nonce =
-            Nonce::try_assume_unique_for_key(resource["nonce"].as_str().unwrap().as_bytes())
-                .unwrap();
+        let mut sealed = STANDARD.decode(resource["ciphertext"].as_str().unwrap()).unwrap();
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, self.file("api_v3_key").as_bytes()).unwrap());
+        let nonce = Nonce::try_assume_unique_for_key(resource["nonce"].as_str().unwrap().as_bytes()).unwrap();
         let associated = Aad::from(resource["associated_data"].as_str().unwrap().as_bytes());
         let plain = key.open_in_place(nonce, associated, &mut sealed).unwrap();
         String::from_utf8(plain.to_vec()).unwrap()
@@ -351,10 +269,7 @@ impl Merchant {
     /// The next callback, checked and decrypted.
     pub(crate) async fn next_callback(&self) -> Value {
         let posted = self.shop.next().await;
-        assert!(
-            self.holds(&header_of(&posted.headers), &posted.body),
-            "a callback must be signed"
-        );
+        assert!(self.holds(&header_of(&posted.headers), &posted.body), "a callback must be signed");
         let envelope: Value = serde_json::from_slice(&posted.body).unwrap();
         let plain: Value = serde_json::from_str(&self.decrypt(&envelope["resource"])).unwrap();
         json!({"event_type": envelope["event_type"], "id": envelope["id"], "plain": plain})
@@ -363,25 +278,13 @@ impl Merchant {
 
 /// Reads headers by name.
 pub(crate) fn header_of(headers: &HeaderMap) -> impl Fn(&str) -> String + '_ {
-    |name| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-            .to_owned()
-    }
+    |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
 fn sign(pem: &str, message: &[u8]) -> String {
     let pair = KeyPair::from_pkcs8(&der(pem, "PRIVATE KEY")).unwrap();
     let mut signature = vec![0; pair.public_modulus_len()];
-    pair.sign(
-        &RSA_PKCS1_SHA256,
-        &SystemRandom::new(),
-        message,
-        &mut signature,
-    )
-    .unwrap();
+    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).unwrap();
     STANDARD.encode(signature)
 }
 
@@ -416,17 +319,11 @@ impl Shop {
         let url = format!("http://{}/callback", listener.local_addr().unwrap());
         let (sender, posted) = mpsc::channel(64);
         let status = Arc::new(AtomicU16::new(204));
-        let router = axum::Router::new()
-            .route("/callback", axum::routing::post(receive))
-            .with_state((sender, status.clone()));
+        let router =
+            axum::Router::new().route("/callback", axum::routing::post(receive)).with_state((sender, status.clone()));
         let tasks = crate::tasks::Tasks::new();
         tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self {
-            url,
-            status,
-            posted: tokio::sync::Mutex::new(posted),
-            _tasks: tasks,
-        }
+        Self { url, status, posted: tokio::sync::Mutex::new(posted), _tasks: tasks }
     }
 
     pub(crate) async fn next(&self) -> Posted {
@@ -436,20 +333,13 @@ impl Shop {
     /// The next callback, if one comes within this time.
     pub(crate) async fn within(&self, ms: u64) -> Option<Posted> {
         let mut posted = self.posted.lock().await;
-        tokio::time::timeout(Duration::from_millis(ms), posted.recv())
-            .await
-            .ok()
-            .flatten()
+        tokio::time::timeout(Duration::from_millis(ms), posted.recv()).await.ok().flatten()
     }
 }
 
 type Receiving = (mpsc::Sender<Posted>, Arc<AtomicU16>);
 
-async fn receive(
-    State((sender, status)): State<Receiving>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> StatusCode {
+async fn receive(State((sender, status)): State<Receiving>, headers: HeaderMap, body: Bytes) -> StatusCode {
     sender.send(Posted { headers, body }).await.unwrap();
     StatusCode::from_u16(status.load(Ordering::Relaxed)).unwrap()
 }

@@ -27,45 +27,21 @@ async fn a_day_of_trade(merchant: &Merchant) {
 
 /// Asks for a statement and fetches it; checks its hash.
 async fn fetched(merchant: &Merchant, query: &str) -> Vec<u8> {
-    let told = merchant
-        .send(&Call::get(format!(
-            "/v3/bill/tradebill?bill_date=2026-01-01{query}"
-        )))
-        .await;
-    assert_eq!(
-        (told.status, told.signed),
-        (200, Some(true)),
-        "{}",
-        told.text
-    );
+    let told = merchant.send(&Call::get(format!("/v3/bill/tradebill?bill_date=2026-01-01{query}"))).await;
+    assert_eq!((told.status, told.signed), (200, Some(true)), "{}", told.text);
     let url = told.json()["download_url"].as_str().unwrap().to_owned();
-    let target = url
-        .split_once("//")
-        .unwrap()
-        .1
-        .split_once('/')
-        .map(|(_, target)| format!("/{target}"))
-        .unwrap();
+    let target = url.split_once("//").unwrap().1.split_once('/').map(|(_, target)| format!("/{target}")).unwrap();
     let (status, bytes) = merchant.bytes(&Call::get(target)).await;
     assert_eq!(status, 200);
     let mut plain = bytes;
     if query.contains("GZIP") {
         let mut opened = Vec::new();
-        flate2::read::GzDecoder::new(plain.as_slice())
-            .read_to_end(&mut opened)
-            .unwrap();
+        flate2::read::GzDecoder::new(plain.as_slice()).read_to_end(&mut opened).unwrap();
         plain = opened;
     }
-    let hash: String = digest(&SHA1_FOR_LEGACY_USE_ONLY, &plain)
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    assert_eq!(
-        told.json()["hash_value"],
-        hash.as_str(),
-        "the hash is of the uncompressed file"
-    );
+    let hash: String =
+        digest(&SHA1_FOR_LEGACY_USE_ONLY, &plain).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(told.json()["hash_value"], hash.as_str(), "the hash is of the uncompressed file");
     plain
 }
 
@@ -79,26 +55,14 @@ async fn a_statement_lists_the_day_in_the_documented_form() {
     let lines: Vec<&str> = file.trim_end().split("\r\n").collect();
     assert_eq!(lines.len(), 6, "{file}");
     assert_eq!(lines[0].split(',').count(), 27);
-    assert!(
-        lines[1..4]
-            .iter()
-            .all(|line| line.starts_with('`') && line.split(",`").count() == 27)
-    );
+    assert!(lines[1..4].iter().all(|line| line.starts_with('`') && line.split(",`").count() == 27));
     assert!(file.contains("card \\`a\\`\\  b"), "{file}");
     assert_eq!(lines[5], "`3,`2.00,`0.30,`0.00,`0.02,`2.00,`0.30");
-    assert_eq!(
-        fetched(&merchant, "&bill_type=ALL").await,
-        file.into_bytes()
-    );
+    assert_eq!(fetched(&merchant, "&bill_type=ALL").await, file.into_bytes());
     for (kind, columns, rows) in [("SUCCESS", 20, 2), ("REFUND", 29, 1)] {
-        let file =
-            String::from_utf8(fetched(&merchant, &format!("&bill_type={kind}")).await).unwrap();
+        let file = String::from_utf8(fetched(&merchant, &format!("&bill_type={kind}")).await).unwrap();
         let lines: Vec<&str> = file.trim_end().split("\r\n").collect();
-        assert_eq!(
-            (lines[0].split(',').count(), lines.len() - 3),
-            (columns, rows),
-            "{kind}"
-        );
+        assert_eq!((lines[0].split(',').count(), lines.len() - 3), (columns, rows), "{kind}");
     }
 }
 
@@ -123,37 +87,13 @@ async fn a_statement_loses_gains_and_bends_lines_as_asked() {
     let merchant = Merchant::start().await;
     a_day_of_trade(&merchant).await;
     merchant.advance(READY_MS);
-    merchant.fault(
-        Operation::Statement,
-        Fault {
-            lost_line: true,
-            extra_line: true,
-            ..Fault::default()
-        },
-    );
+    merchant.fault(Operation::Statement, Fault { lost_line: true, extra_line: true, ..Fault::default() });
     let file = String::from_utf8(fetched(&merchant, "&bill_type=SUCCESS").await).unwrap();
-    assert!(
-        !file.contains("bill-00001") && file.contains("bill-00002") && file.contains("unknown"),
-        "{file}"
-    );
-    merchant.fault(
-        Operation::Statement,
-        Fault {
-            wrong_line: true,
-            ..Fault::default()
-        },
-    );
+    assert!(!file.contains("bill-00001") && file.contains("bill-00002") && file.contains("unknown"), "{file}");
+    merchant.fault(Operation::Statement, Fault { wrong_line: true, ..Fault::default() });
     let file = String::from_utf8(fetched(&merchant, "&bill_type=SUCCESS").await).unwrap();
     assert!(file.contains("`1.01,`0.00"), "{file}");
-    merchant.fault(
-        Operation::Statement,
-        Fault {
-            wrong_hash: true,
-            ..Fault::default()
-        },
-    );
-    let told = merchant
-        .send(&Call::get("/v3/bill/tradebill?bill_date=2026-01-01"))
-        .await;
+    merchant.fault(Operation::Statement, Fault { wrong_hash: true, ..Fault::default() });
+    let told = merchant.send(&Call::get("/v3/bill/tradebill?bill_date=2026-01-01")).await;
     assert_eq!(told.json()["hash_value"], "0".repeat(40));
 }
