@@ -2,4 +2,5 @@
 //!
 //! Nothing here knows a provider's fields or rules.
 
+pub(crate) mod form;
 pub(crate) mod rsa;

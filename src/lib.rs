@@ -2,6 +2,12 @@
 //! daemon that the binary does.
 
 pub mod clock;
+pub mod config;
+pub mod flow;
+pub mod metrics;
 pub mod ports;
+pub mod random;
 pub mod store;
 pub mod tasks;
+pub mod transport;
+pub mod worker;

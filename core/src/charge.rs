@@ -1,1 +1,538 @@
-//! In the making.
+//! The life of a charge, and with it everything that belongs to one demand for money: its attempts, its delivery,
+//! its refunds and its webhooks. One value, changed by one function, stored in one batch.
+//!
+//! Invariants kept here, whatever the order, repetition or loss of inputs: at most one principal, for ever (S2);
+//! nothing is delivered without a payment that was compared to the fen (S3, S4); a status never goes back (S5); at
+//! most two attempts are payable, and two only by policy (S7); each payment beside the principal is refunded once,
+//! under a number derived from it (S8); a payment counts however late it comes (S20).
+//! It knows no store, no provider and no clock.
+
+use crate::attempt::{Attempt, NewAttempt};
+use crate::delivery::{Answer, Delivery, DeliveryStatus, Report};
+use crate::effect::{BreakKind, Effect, EffectKey, Event, EventKind, Source, Step};
+use crate::ids::{AttemptId, ChannelId, ChargeId, EventId, MerchantId, RefundId};
+use crate::money::Money;
+use crate::provider::{AttemptOrder, Failure, Outcome, Payer, RefundOrder, RefundOutcome, Scene};
+use crate::refund::{NewRefund, Refund};
+use crate::time::UnixMillis;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+mod attempts;
+mod deliver;
+mod number;
+mod pay;
+mod refunds;
+mod webhook;
+
+pub use number::derived_number;
+pub use webhook::{Topic, Webhook};
+
+/// What the money of a charge did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChargeStatus {
+    /// The payer can still be asked.
+    Open,
+    /// Nothing was paid and nothing can be.
+    Closed,
+    /// The principal is in.
+    Paid,
+    /// Some of the principal went back.
+    PartiallyRefunded,
+    /// All of it did.
+    Refunded,
+}
+
+impl ChargeStatus {
+    /// All statuses.
+    pub const ALL: [Self; 5] = [Self::Open, Self::Closed, Self::Paid, Self::PartiallyRefunded, Self::Refunded];
+
+    /// The word used in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Paid => "paid",
+            Self::PartiallyRefunded => "partially_refunded",
+            Self::Refunded => "refunded",
+        }
+    }
+}
+
+/// What a payer sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// 待支付
+    AwaitingPayment,
+    /// 权益发放中
+    Delivering,
+    /// 已完成
+    Completed,
+    /// 已关闭
+    Closed,
+    /// 已退款
+    Refunded,
+    /// 处理中: a person is needed or is at it.
+    Attention,
+}
+
+impl Stage {
+    /// All stages.
+    pub const ALL: [Self; 6] =
+        [Self::AwaitingPayment, Self::Delivering, Self::Completed, Self::Closed, Self::Refunded, Self::Attention];
+
+    /// The word used in the API and in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AwaitingPayment => "awaiting_payment",
+            Self::Delivering => "delivering",
+            Self::Completed => "completed",
+            Self::Closed => "closed",
+            Self::Refunded => "refunded",
+            Self::Attention => "attention",
+        }
+    }
+}
+
+/// Who has the last word where the rules leave a choice: the merchant's settings when the charge was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// A payment after the close: refund it instead of delivering.
+    pub refund_late: bool,
+    /// An overdue delivery: refund it instead of trying on.
+    pub refund_overdue: bool,
+    /// A code whose end cannot be proved in time: wait for its own end instead of opening a second.
+    pub wait_for_end: bool,
+}
+
+/// What a charge is born with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewCharge {
+    /// Its id.
+    pub id: ChargeId,
+    /// Whose it is.
+    pub merchant: MerchantId,
+    /// The merchant's number.
+    pub merchant_order_no: String,
+    /// The exact sum.
+    pub amount: Money,
+    /// What the payer reads.
+    pub subject: String,
+    /// Where the payer stands.
+    pub scene: Scene,
+    /// Who pays.
+    pub payer: Payer,
+    /// The one channel that may be used, if the merchant names one.
+    pub pin: Option<ChannelId>,
+    /// Where webhooks go.
+    pub notify_url: String,
+    /// Where the payer's browser goes afterwards.
+    pub return_url: Option<String>,
+    /// Handed back untouched.
+    pub metadata: BTreeMap<String, String>,
+    /// Seconds that it stays open.
+    pub expires_in_s: i64,
+    /// Seconds from payment until the delivery is overdue.
+    pub delivery_deadline_s: i64,
+    /// The merchant's choices.
+    pub policy: Policy,
+    /// The cashier page's token: 128 random bits as text.
+    pub token: String,
+}
+
+/// A merchant's demand for one sum from one payer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Charge {
+    /// Its id.
+    pub id: ChargeId,
+    /// Whose it is.
+    pub merchant: MerchantId,
+    /// The merchant's number, unique per merchant for ever.
+    pub merchant_order_no: String,
+    /// The exact sum.
+    pub amount: Money,
+    /// What the payer reads.
+    pub subject: String,
+    /// Where the payer stands.
+    pub scene: Scene,
+    /// Who pays.
+    pub payer: Payer,
+    /// The one channel that may be used.
+    pub pin: Option<ChannelId>,
+    /// Where webhooks go.
+    pub notify_url: String,
+    /// Where the payer's browser goes afterwards.
+    pub return_url: Option<String>,
+    /// Handed back untouched.
+    pub metadata: BTreeMap<String, String>,
+    /// The merchant's choices.
+    pub policy: Policy,
+    /// The cashier page's token.
+    pub token: String,
+    /// When it was accepted.
+    pub created_at: UnixMillis,
+    /// From here on no attempt opens.
+    pub expires_at: UnixMillis,
+    /// When the principal's evidence was committed.
+    pub paid_at: Option<UnixMillis>,
+    /// When its close was proved.
+    pub closed_at: Option<UnixMillis>,
+    /// It is being closed: no attempt opens any more.
+    pub ending: bool,
+    /// The principal came after the close.
+    pub late: bool,
+    /// Why no channel gave a code, last time.
+    pub failure: Option<Failure>,
+    /// Oldest first.
+    pub attempts: Vec<Attempt>,
+    /// The attempt whose payment counts, for ever.
+    pub principal: Option<AttemptId>,
+    /// What the goods do.
+    pub delivery: Delivery,
+    /// Oldest first.
+    pub refunds: Vec<Refund>,
+    /// Webhooks that are still to be acknowledged.
+    pub webhooks: Vec<Webhook>,
+    /// Breaks opened for this charge and not resolved: a person is needed.
+    pub breaks: Vec<(BreakKind, String)>,
+    /// Counts its changes.
+    pub version: u64,
+    status: ChargeStatus,
+}
+
+/// What can happen to a charge.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A try through a channel begins. `overlap`: an older code's end cannot be proved and policy allows two.
+    OpenAttempt {
+        /// The new attempt.
+        new: Box<NewAttempt>,
+        /// Whether a second payable attempt is allowed now.
+        overlap: bool,
+    },
+    /// A provider's word on an attempt.
+    Reported {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The word.
+        outcome: Outcome,
+        /// Where it came from.
+        source: Source,
+    },
+    /// End an attempt at its provider.
+    EndAttempt(AttemptId),
+    /// No channel gave a code.
+    NoCode(Failure),
+    /// `expires_at` is there.
+    Expire,
+    /// The merchant wants it closed.
+    Close,
+    /// A try of a webhook ended.
+    WebhookTried {
+        /// The webhook.
+        event: EventId,
+        /// What the answer means.
+        answer: Answer,
+    },
+    /// Send `charge.paid` again now.
+    Notify,
+    /// The merchant reports on the delivery.
+    Delivery(Report),
+    /// The delivery's alarm rang. `sending`: a try of `charge.paid` is in flight.
+    Deadline {
+        /// Whether a try is in flight.
+        sending: bool,
+    },
+    /// The merchant wants money back. `sending`: a try of `charge.paid` is in flight.
+    Refund {
+        /// The refund.
+        new: Box<NewRefund>,
+        /// Whether a try is in flight.
+        sending: bool,
+    },
+    /// A call about a refund is about to be made.
+    RefundCalling(RefundId),
+    /// A provider's word on a refund.
+    RefundReported {
+        /// The refund.
+        refund: RefundId,
+        /// The word.
+        outcome: RefundOutcome,
+    },
+}
+
+/// Why an input was not taken; the charge is unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Refused {
+    /// No such attempt, refund or webhook in this charge.
+    #[error("not_found")]
+    NotFound,
+    /// The message is about another order.
+    #[error("foreign")]
+    Foreign,
+    /// Its status does not allow it.
+    #[error("invalid_state")]
+    InvalidState,
+    /// The charge is past its end.
+    #[error("expired")]
+    Expired,
+    /// An earlier code can still be paid.
+    #[error("attempt_payable")]
+    AttemptPayable,
+    /// A payment of another sum must be settled by a person first.
+    #[error("disputed")]
+    Disputed,
+    /// More than what is left of the principal.
+    #[error("amount_exceeds_refundable")]
+    ExceedsRefundable,
+    /// A webhook try is in flight that may deliver: ask again.
+    #[error("delivery_in_flight")]
+    DeliveryInFlight,
+    /// The money is on its way back; nothing is handed over any more.
+    #[error("delivery_fenced")]
+    DeliveryFenced,
+    /// It was delivered, which is final.
+    #[error("already_delivered")]
+    AlreadyDelivered,
+}
+
+impl Charge {
+    /// Accepts a charge.
+    #[must_use]
+    pub fn open(new: NewCharge, now: UnixMillis) -> Step<Self> {
+        let expires_at = now.plus_s(new.expires_in_s);
+        let charge = Self {
+            id: new.id,
+            merchant: new.merchant,
+            merchant_order_no: new.merchant_order_no,
+            amount: new.amount,
+            subject: new.subject,
+            scene: new.scene,
+            payer: new.payer,
+            pin: new.pin,
+            notify_url: new.notify_url,
+            return_url: new.return_url,
+            metadata: new.metadata,
+            policy: new.policy,
+            token: new.token,
+            created_at: now,
+            expires_at,
+            paid_at: None,
+            closed_at: None,
+            ending: false,
+            late: false,
+            failure: None,
+            attempts: Vec::new(),
+            principal: None,
+            delivery: Delivery::new(new.delivery_deadline_s),
+            refunds: Vec::new(),
+            webhooks: Vec::new(),
+            breaks: Vec::new(),
+            version: 1,
+            status: ChargeStatus::Open,
+        };
+        let events = vec![Event { at: now, kind: EventKind::ChargeCreated { amount: charge.amount.amount } }];
+        Step { next: charge, events, effects: vec![Effect::WakeAt { key: EffectKey::Expire, at: expires_at }] }
+    }
+
+    /// Takes one input. A step without events and effects changed nothing (a repeat).
+    ///
+    /// # Errors
+    /// See `Refused`; the charge is unchanged.
+    pub fn apply(self, input: Input, now: UnixMillis) -> Result<Step<Self>, Refused> {
+        let before = self.clone();
+        let mut change = Change { charge: self, events: Vec::new(), effects: Vec::new(), now };
+        change.take(input)?;
+        let Change { mut charge, events, effects, .. } = change;
+        if charge != before {
+            charge.version = before.version.saturating_add(1);
+        }
+        Ok(Step { next: charge, events, effects })
+    }
+
+    /// What the money did.
+    #[must_use]
+    pub const fn status(&self) -> ChargeStatus {
+        self.status
+    }
+
+    /// What a payer sees.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        let stuck = self.refunds.iter().any(|refund| refund.stuck);
+        match self.status {
+            _ if !self.breaks.is_empty() || stuck => Stage::Attention,
+            ChargeStatus::Open => Stage::AwaitingPayment,
+            ChargeStatus::Closed => Stage::Closed,
+            ChargeStatus::Refunded => Stage::Refunded,
+            ChargeStatus::Paid | ChargeStatus::PartiallyRefunded => match self.delivery.status() {
+                DeliveryStatus::Delivered => Stage::Completed,
+                DeliveryStatus::Failed if !self.delivery.fenced => Stage::Attention,
+                DeliveryStatus::None | DeliveryStatus::Pending | DeliveryStatus::Accepted | DeliveryStatus::Failed => {
+                    Stage::Delivering
+                }
+            },
+        }
+    }
+
+    /// Minor units of the principal that are proved to be back.
+    #[must_use]
+    pub fn amount_refunded(&self) -> i64 {
+        self.principal_refunds()
+            .filter(|refund| refund.status() == crate::refund::RefundStatus::Succeeded)
+            .fold(0_i64, |sum, refund| sum.saturating_add(refund.amount))
+    }
+
+    /// The attempt of that id.
+    #[must_use]
+    pub fn attempt(&self, id: AttemptId) -> Option<&Attempt> {
+        self.attempts.iter().find(|attempt| attempt.id == id)
+    }
+
+    /// The newest attempt, or the one whose payment counts.
+    #[must_use]
+    pub fn current_attempt(&self) -> Option<&Attempt> {
+        self.principal.and_then(|id| self.attempt(id)).or_else(|| self.attempts.last())
+    }
+
+    /// The refund of that id.
+    #[must_use]
+    pub fn refund(&self, id: RefundId) -> Option<&Refund> {
+        self.refunds.iter().find(|refund| refund.id == id)
+    }
+
+    /// The attempt as its provider sees it.
+    #[must_use]
+    pub fn order_of(&self, attempt: &Attempt) -> AttemptOrder {
+        AttemptOrder {
+            provider_order_no: attempt.provider_order_no.clone(),
+            amount: self.amount,
+            subject: self.subject.clone(),
+            scene: attempt.scene,
+            payer: self.payer.clone(),
+            created_at: attempt.created_at,
+            life: attempt.life,
+            callback_url: attempt.callback_url.clone(),
+            return_url: self.return_url.clone(),
+            provider_trade_no: attempt.provider_trade_no.clone(),
+        }
+    }
+
+    /// The refund as its provider sees it; `None` when its attempt is unknown.
+    #[must_use]
+    pub fn refund_order_of(&self, refund: &Refund) -> Option<RefundOrder> {
+        let attempt = self.attempt(refund.attempt)?;
+        Some(RefundOrder {
+            provider_refund_no: refund.provider_refund_no.clone(),
+            provider_order_no: attempt.provider_order_no.clone(),
+            provider_trade_no: Some(refund.provider_trade_no.clone()),
+            total: self.amount,
+            amount: Money { amount: refund.amount, currency: self.amount.currency },
+            reason: refund.reason.clone(),
+            created_at: refund.numbered_at,
+            callback_url: attempt.callback_url.clone(),
+        })
+    }
+
+    /// Takes note that a person resolved a break.
+    #[must_use]
+    pub fn without_break(mut self, kind: BreakKind, key: &str) -> Self {
+        self.breaks.retain(|(open, of)| !(*open == kind && of == key));
+        self.version = self.version.saturating_add(1);
+        self
+    }
+
+    fn has_open_attempt(&self) -> bool {
+        self.attempts.iter().any(|attempt| attempt.status().is_open())
+    }
+
+    fn payable_count(&self) -> usize {
+        self.attempts.iter().filter(|attempt| attempt.is_payable()).count()
+    }
+
+    fn is_disputed(&self) -> bool {
+        self.breaks.iter().any(|(kind, _)| *kind == BreakKind::AmountDiffers)
+    }
+
+    fn principal_refunds(&self) -> impl Iterator<Item = &Refund> {
+        self.refunds.iter().filter(|refund| Some(refund.attempt) == self.principal && refund.is_of_principal())
+    }
+}
+
+/// A change in the making: the charge and what the change leaves behind.
+struct Change {
+    charge: Charge,
+    events: Vec<Event>,
+    effects: Vec<Effect>,
+    now: UnixMillis,
+}
+
+impl Change {
+    fn take(&mut self, input: Input) -> Result<(), Refused> {
+        match input {
+            Input::OpenAttempt { new, overlap } => self.open_attempt(*new, overlap),
+            Input::Reported { attempt, outcome: Outcome::Paid(payment), source } => self.pay(attempt, payment, source),
+            Input::Reported { attempt, outcome, source } => self.report(attempt, outcome, source),
+            Input::EndAttempt(attempt) => self.end_attempt(attempt),
+            Input::NoCode(failure) => self.no_code(failure),
+            Input::Expire => self.expire(),
+            Input::Close => self.close(),
+            Input::WebhookTried { event, answer } => self.webhook_tried(event, answer),
+            Input::Notify => self.notify(),
+            Input::Delivery(report) => self.delivery_report(report),
+            Input::Deadline { sending } => self.deadline(sending),
+            Input::Refund { new, sending } => self.merchant_refund(*new, sending),
+            Input::RefundCalling(refund) => self.refund_calling(refund),
+            Input::RefundReported { refund, outcome } => self.refund_reported(refund, outcome),
+        }
+    }
+
+    fn event(&mut self, kind: EventKind) {
+        self.events.push(Event { at: self.now, kind });
+    }
+
+    fn set_status(&mut self, status: ChargeStatus) {
+        assert!(status >= self.charge.status, "a charge's status never goes back");
+        self.charge.status = status;
+    }
+
+    fn open_break(&mut self, kind: BreakKind, attempt: Option<AttemptId>, tx: Option<&str>, evidence: String) {
+        let key = tx.unwrap_or_default().to_owned();
+        if self.charge.breaks.iter().any(|(open, of)| *open == kind && *of == key) {
+            return;
+        }
+        self.charge.breaks.push((kind, key));
+        self.event(EventKind::BreakOpened { kind });
+        self.effects.push(Effect::OpenBreak(crate::effect::BreakDraft {
+            kind,
+            attempt,
+            provider_trade_no: tx.map(str::to_owned),
+            amount: self.charge.amount,
+            evidence,
+        }));
+    }
+
+    /// Once nothing can be paid any more, an ending charge is closed.
+    fn close_if_ended(&mut self) {
+        let charge = &self.charge;
+        if charge.status == ChargeStatus::Open && charge.ending && !charge.has_open_attempt() && !charge.is_disputed() {
+            self.set_status(ChargeStatus::Closed);
+            self.charge.closed_at = Some(self.now);
+            self.event(EventKind::ChargeClosed);
+            self.effects.push(Effect::Forget(EffectKey::Expire));
+            self.announce(Topic::ChargeClosed);
+        }
+    }
+
+    /// The statuses whose attempts would still be paid.
+    fn open_attempts(&self) -> Vec<AttemptId> {
+        self.charge.attempts.iter().filter(|a| a.status().is_open()).map(|a| a.id).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
