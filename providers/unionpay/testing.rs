@@ -64,7 +64,7 @@ pub(super) fn section() -> Value {
         "query_url": "https://gateway.95516.com/gateway/api/queryTrans.do",
         "file_url": "https://filedownload.95516.com/",
         "mer_id": MER_ID,
-        "sign_cert": { "file": "merchant.pfx", "password": { "env": "000000" } },
+        "sign_cert": { "file": "merchant_key_and_certificate.pem" },
         "root_cert": { "file": "root.pem" },
         "middle_cert": { "file": "middle.pem" },
     })

@@ -39,17 +39,13 @@ fn refund_queried(words: &str) -> RefundOutcome {
 }
 
 fn unknown(outcome: &Outcome) -> &str {
-    match outcome {
-        Outcome::Unknown(failure) => &failure.provider_code,
-        other => panic!("not unknown: {other:?}"),
-    }
+    let Outcome::Unknown(failure) = outcome else { panic!("not unknown: {outcome:?}") };
+    &failure.provider_code
 }
 
 fn refund_unknown(outcome: &RefundOutcome) -> &str {
-    match outcome {
-        RefundOutcome::Unknown(failure) => &failure.provider_code,
-        other => panic!("not unknown: {other:?}"),
-    }
+    let RefundOutcome::Unknown(failure) = outcome else { panic!("not unknown: {outcome:?}") };
+    &failure.provider_code
 }
 
 fn payment() -> Payment {
