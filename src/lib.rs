@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod log;
 pub mod metrics;
 pub mod ports;
 pub mod store;
