@@ -63,6 +63,12 @@ impl Clock for SystemClock {
     }
 }
 
+/// RFC 3339 in UTC with milliseconds: how the API writes a moment.
+#[must_use]
+pub fn rfc3339(at: UnixMillis) -> String {
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| String::new(), |at| format!("{at:.3}"))
+}
+
 /// Measures how long something took, by the monotonic clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
@@ -90,6 +96,11 @@ impl Stopwatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_written_with_milliseconds_in_utc() {
+        assert_eq!(rfc3339(UnixMillis(1_766_000_000_120)), "2025-12-17T19:33:20.120Z");
+    }
 
     #[tokio::test]
     async fn moving_the_clock_wakes_a_sleeper() {

@@ -3,9 +3,12 @@
 
 pub mod clock;
 pub mod config;
+pub mod flow;
 pub mod log;
 pub mod metrics;
 pub mod ports;
+pub mod random;
 pub mod store;
 pub mod tasks;
 pub mod transport;
+pub mod worker;

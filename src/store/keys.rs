@@ -5,7 +5,6 @@
 //! list, b break, s named value, f search.
 
 use crate::ports::Reference;
-use serde_json::json;
 use tongdao_core::effect::EffectKey;
 use tongdao_core::ids::{AttemptId, BreakId, ChargeId, EventId, MerchantId, RefundId};
 
@@ -110,11 +109,6 @@ pub(super) fn timer_of(id: &[u8]) -> Option<(ChargeId, EffectKey)> {
 /// The first key behind all keys that start with `prefix`.
 pub(super) fn after(prefix: &[u8]) -> Vec<u8> {
     [prefix, &[0xff; 40]].concat()
-}
-
-/// A record's key in words, for `journal export` and errors.
-pub(super) fn describe(key: &[u8]) -> String {
-    json!({ "kind": key.first().map(|b| char::from(*b).to_string()), "bytes": key.len() }).to_string()
 }
 
 fn part(key: &mut Vec<u8>, text: &str) {

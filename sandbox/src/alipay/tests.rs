@@ -1,0 +1,8 @@
+//! The Alipay server driven over real HTTP by a merchant that signs by hand.
+//! Guards: everything goes over real HTTP and every answer is verified before it is looked at.
+//! Must not know: how the server keeps its orders.
+
+mod gateway;
+mod life;
+mod merchant;
+mod refund;

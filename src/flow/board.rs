@@ -1,0 +1,103 @@
+//! What is open right now: the figures that on-call looks at first.
+//!
+//! Invariant: 掉单 (paid, not delivered) is visible the moment it begins, and its age is the age of the oldest such
+//! charge. It is memory, rebuilt at start from the charges that have timers.
+
+use crate::ports::{Store, StoreError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use tongdao_core::attempt::AttemptStatus;
+use tongdao_core::charge::{Charge, ChargeStatus, Stage};
+use tongdao_core::delivery::DeliveryStatus;
+use tongdao_core::ids::{ChannelId, ChargeId};
+use tongdao_core::time::UnixMillis;
+
+/// What one charge adds to the board.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Line {
+    stage: Stage,
+    undelivered_since: Option<UnixMillis>,
+    unknown: Vec<(ChannelId, UnixMillis)>,
+}
+
+#[derive(Default)]
+struct Sums {
+    lines: BTreeMap<ChargeId, Line>,
+    undelivered: BTreeSet<(UnixMillis, ChargeId)>,
+    stages: BTreeMap<Stage, i64>,
+}
+
+/// The open charges, by what matters about them.
+#[derive(Default)]
+pub struct Board {
+    sums: Mutex<Sums>,
+}
+
+impl Board {
+    pub(super) async fn load(store: &dyn Store) -> Result<Self, StoreError> {
+        let board = Self::default();
+        let due = store.due(UnixMillis(i64::MAX), usize::MAX).await?;
+        let charges: BTreeSet<ChargeId> = due.iter().map(|due| due.charge).collect();
+        for id in charges {
+            if let Some(charge) = store.charge(id).await? {
+                board.note(&charge);
+            }
+        }
+        Ok(board)
+    }
+
+    /// Takes note of a charge as it is now.
+    pub(super) fn note(&self, charge: &Charge) {
+        let mut sums = self.lock();
+        if let Some(old) = sums.lines.remove(&charge.id) {
+            sums.undelivered.retain(|(_, id)| old.undelivered_since.is_none() || *id != charge.id);
+            *sums.stages.entry(old.stage).or_default() -= 1;
+        }
+        let Some(line) = line_of(charge) else { return };
+        if let Some(since) = line.undelivered_since {
+            sums.undelivered.insert((since, charge.id));
+        }
+        *sums.stages.entry(line.stage).or_default() += 1;
+        sums.lines.insert(charge.id, line);
+    }
+
+    /// When the oldest paid and undelivered charge was paid.
+    #[must_use]
+    pub fn oldest_undelivered(&self) -> Option<(UnixMillis, ChargeId)> {
+        self.lock().undelivered.first().copied()
+    }
+
+    /// The oldest attempt of a channel of which nobody knows whether the provider has it.
+    #[must_use]
+    pub fn oldest_unknown(&self, channel: &ChannelId) -> Option<UnixMillis> {
+        let sums = self.lock();
+        let unknown = sums.lines.values().flat_map(|line| &line.unknown);
+        unknown.filter(|(of, _)| of == channel).map(|(_, at)| *at).min()
+    }
+
+    /// How many charges that are not over stand at a stage.
+    #[must_use]
+    pub fn count(&self, stage: Stage) -> i64 {
+        self.lock().stages.get(&stage).copied().unwrap_or_default()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Sums> {
+        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A charge that is over has no line.
+fn line_of(charge: &Charge) -> Option<Line> {
+    let unknown: Vec<_> = charge
+        .attempts
+        .iter()
+        .filter(|attempt| attempt.status() == AttemptStatus::Unknown)
+        .map(|attempt| (attempt.channel.clone(), attempt.created_at))
+        .collect();
+    let owed = matches!(charge.status(), ChargeStatus::Paid | ChargeStatus::PartiallyRefunded)
+        && charge.delivery.status() != DeliveryStatus::Delivered
+        && !charge.delivery.fenced;
+    let stage = charge.stage();
+    let over = matches!(stage, Stage::Completed | Stage::Closed | Stage::Refunded) && unknown.is_empty();
+    (!over).then(|| Line { stage, undelivered_since: owed.then_some(charge.paid_at).flatten(), unknown })
+}
