@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod config;
 pub mod flow;
+pub mod log;
 pub mod metrics;
 pub mod ports;
 pub mod random;
