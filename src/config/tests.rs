@@ -1,3 +1,5 @@
+//! What a file may say, what is refused with which words, and what overrides it.
+
 use super::*;
 
 const MINIMAL: &str = r#"

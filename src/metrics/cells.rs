@@ -1,4 +1,6 @@
 //! Metrics of one closed label, made once and found without a lookup by text.
+//!
+//! Invariant: every value of the label has its metric from the start, so a scrape shows 0 before the first event.
 
 use super::labels::Label;
 

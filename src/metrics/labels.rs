@@ -1,5 +1,7 @@
-//! The closed words that stand in labels. A label value that is not here, in the core's words, or in the
-//! configuration does not exist.
+//! The closed words that stand in labels.
+//!
+//! Invariant: a label value that is not here, in the core's words, or in the configuration does not exist. No id, no
+//! merchant and no provider's text ever becomes one.
 
 use crate::ports::Operation;
 use tongdao_core::charge::Stage;

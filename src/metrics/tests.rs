@@ -1,3 +1,5 @@
+//! What is exported: every name, every combination from the start, no more series than promised.
+
 use super::*;
 use crate::ports::Operation;
 use std::collections::BTreeSet;

@@ -1,4 +1,7 @@
 //! One call to a provider: its deadline, its size, its backup address, its metrics.
+//!
+//! Invariant: a backup address is tried only where the first one was certainly not reached. It does not know what the
+//! call means, and never repeats one.
 
 use super::HttpTransport;
 use super::exact;

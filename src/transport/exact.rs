@@ -1,4 +1,6 @@
 //! Requests exactly as written: signatures cover the path, the query and the body byte for byte.
+//!
+//! Invariant: what a URL parser would change on the way is refused, not sent.
 
 use super::sending::{Mark, NotSent, marked};
 use reqwest::header::{HeaderName, HeaderValue};

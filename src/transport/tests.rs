@@ -1,3 +1,5 @@
+//! Real sockets: what was sent, what was not, and what cannot be known.
+
 use super::server::{Script, TestServer, reply};
 use super::*;
 use crate::clock::SystemClock;

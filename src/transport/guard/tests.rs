@@ -1,3 +1,5 @@
+//! Where a webhook may not lead, in every spelling of an address.
+
 use super::UrlFault::{Credentials, Fragment, NotAUrl, OddHost, Port, Private, Scheme};
 use super::*;
 
