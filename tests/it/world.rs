@@ -11,6 +11,7 @@ use tongdao::clock::SystemClock;
 use tongdao::config::Config;
 use tongdao::daemon::{self, Running};
 use tongdao::ports::Clock as _;
+use tongdao_core::secret::Secret;
 use tongdao_sandbox::{
     Clock, Fault, FaultKind, FaultScope, FaultSetting, Operation, Options, ProviderName, Sandbox, ScanRequest, Scanned,
 };
@@ -51,8 +52,7 @@ impl World {
         let port = free_port();
         let config = config_text(&dir, &sandbox, &merchant, port, &wishes);
         let daemon = start_daemon(&config, &clock).await;
-        let client =
-            MerchantClient::new(&format!("http://{}", daemon.public_addr), "key_test", KEY.as_bytes(), clock.clone());
+        let client = client(&daemon, "key_test", KEY, &clock);
         Self { daemon: Some(daemon), sandbox, merchant, clock, client, config, _dir: dir }
     }
 
@@ -167,6 +167,13 @@ pub fn code_of(attempt: &Value) -> String {
         }
         _ => attempt["provider_order_no"].as_str().unwrap().to_owned(),
     }
+}
+
+/// A merchant's client of the daemon, on the test's clock.
+pub fn client(daemon: &Running, key_id: &str, key: &str, clock: &SystemClock) -> MerchantClient {
+    let base_url = format!("http://{}", daemon.public_addr);
+    let client = MerchantClient::new(base_url, key_id, Secret::new(key.as_bytes().to_vec())).unwrap();
+    client.with_clock(clock.clone())
 }
 
 async fn start_sandbox(clock: &SystemClock) -> Sandbox {
