@@ -115,10 +115,7 @@ pub enum FlowError {
 
 impl From<Refused> for FlowError {
     fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::NotFound => Self::NotFound,
-            other => Self::Refused(other),
-        }
+        if refused == Refused::NotFound { Self::NotFound } else { Self::Refused(refused) }
     }
 }
 
