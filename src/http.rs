@@ -28,8 +28,6 @@ pub mod server;
 mod words;
 
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
 mod tests;
 
 pub use dto::ApiDocuments;

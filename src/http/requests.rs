@@ -11,7 +11,7 @@ mod short;
 mod tests;
 
 pub(crate) use open_charge::{Asker, read_charge};
-pub(crate) use short::{Refunding, read_attempt, read_batch, read_delivery, read_nothing, read_refund};
+pub(crate) use short::{read_attempt, read_batch, read_delivery, read_nothing, read_refund};
 
 use super::problem::Problem;
 use axum::http::HeaderMap;
