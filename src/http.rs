@@ -84,7 +84,6 @@ pub struct Api {
 }
 
 /// The public listener's router.
-#[must_use]
 pub fn router(api: Api) -> Router {
     let front = axum::middleware::from_fn_with_state(api.flow.clone(), front::handle_front);
     Router::new()

@@ -53,6 +53,14 @@ rate_limit = { per_second = 1, burst = 5 }
   id = "key_two"
   secret = "the only key of merchant two"
 
+[[merchants]]
+id = "m_three"
+notify_url = "https://third.example/n"
+webhook_secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+  [[merchants.keys]]
+  id = "key_three"
+  secret = "the only key of merchant three"
+
 [[channels]]
 id = "good"
 provider = "paper"
@@ -77,7 +85,6 @@ provider = "paper"
 
 pub(super) struct World {
     pub(super) router: Router,
-    pub(super) flow: Arc<Flow>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: SystemClock,
     pub(super) tasks: Tasks,
@@ -144,8 +151,8 @@ impl World {
         };
         let flow = Arc::new(Flow::start(parts).await.unwrap());
         let tasks = Tasks::new();
-        let router = router(Api::new(flow.clone(), tasks.clone()));
-        Self { router, flow, metrics, clock, tasks }
+        let router = router(Api::new(flow, tasks.clone()));
+        Self { router, metrics, clock, tasks }
     }
 
     pub(super) async fn send(&self, request: Request<Body>) -> Answer {
@@ -210,7 +217,9 @@ impl World {
 }
 
 pub(super) const ONE: (&str, &str) = ("key_one", "the first key of merchant one");
+/// Has a small budget of calls.
 pub(super) const TWO: (&str, &str) = ("key_two", "the only key of merchant two");
+pub(super) const THREE: (&str, &str) = ("key_three", "the only key of merchant three");
 
 pub(super) fn charge_body(more: Value) -> Value {
     static COUNT: AtomicU64 = AtomicU64::new(0);
