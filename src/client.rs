@@ -53,11 +53,7 @@ impl MerchantClient {
     ///
     /// # Errors
     /// When the machine's HTTP cannot be set up.
-    pub fn new(
-        base_url: impl Into<String>,
-        key_id: impl Into<String>,
-        secret: Secret,
-    ) -> Result<Self, ClientError> {
+    pub fn new(base_url: impl Into<String>, key_id: impl Into<String>, secret: Secret) -> Result<Self, ClientError> {
         let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let http = builder.timeout(DEADLINE).build().map_err(ClientError::SetUp)?;
         let base_url = base_url.into().trim_end_matches('/').to_owned();

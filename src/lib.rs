@@ -4,6 +4,7 @@
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod flow;
 pub mod metrics;
 pub mod ports;
