@@ -46,6 +46,7 @@ pub struct MerchantClient {
     /// The key itself.
     pub secret: Secret,
     http: reqwest::Client,
+    clock: SystemClock,
 }
 
 impl MerchantClient {
@@ -57,7 +58,14 @@ impl MerchantClient {
         let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let http = builder.timeout(DEADLINE).build().map_err(ClientError::SetUp)?;
         let base_url = base_url.into().trim_end_matches('/').to_owned();
-        Ok(Self { base_url, key_id: key_id.into(), secret, http })
+        Ok(Self { base_url, key_id: key_id.into(), secret, http, clock: SystemClock::new() })
+    }
+
+    /// Signs by another clock, which a test moves together with the daemon's.
+    #[must_use]
+    pub fn with_clock(mut self, clock: SystemClock) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// Reads; `path` starts with a slash and holds the query, percent-encoded.
@@ -77,7 +85,7 @@ impl MerchantClient {
     }
 
     async fn send(&self, method: reqwest::Method, path: &str, body: String) -> Result<(u16, Value), ClientError> {
-        let timestamp = SystemClock::new().now().as_secs().to_string();
+        let timestamp = self.clock.now().as_secs().to_string();
         let nonce = format!("{:032x}", SystemRng.draw());
         let signature = signature(&self.secret, [method.as_str(), path, &timestamp, &nonce, &body]);
         let key_id = &self.key_id;
