@@ -51,11 +51,11 @@ pub struct Args {
     /// Keep the directory with configuration, keys, store and the daemon's log
     #[arg(long)]
     pub keep: bool,
-    /// One JSON document on standard output at the end; the story goes to standard error
-    #[arg(long)]
+    /// One JSON document on standard output at the end, and the story on standard error: the command line's `--json`.
+    #[arg(skip)]
     pub json: bool,
-    /// No colours
-    #[arg(long, env = "NO_COLOR", value_parser = clap::builder::FalseyValueParser::new())]
+    /// No colours: the command line's `--no-color`.
+    #[arg(skip)]
     pub no_color: bool,
 }
 
@@ -64,7 +64,8 @@ pub struct Args {
 /// # Errors
 /// When something could not be set up, or the daemon does not start.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let narrator = Narrator::new(args.json, args.no_color);
+    let no_color = args.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let narrator = Narrator::new(args.json, no_color);
     let mut stage = Stage::set(&args, narrator).await?;
     let hard_stop = HARD_STOP.max(HARD_STOP.saturating_mul(u32::try_from(args.seconds / USUAL_S)?));
     let told = tokio::select! {
