@@ -2,9 +2,11 @@
 //!
 //! Invariant: `main.rs` holds only arguments and exit codes, so that tests start the same daemon that the binary does.
 
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod flow;
+pub mod log;
 pub mod metrics;
 pub mod ports;
 pub mod random;

@@ -10,7 +10,6 @@ mod callback;
 mod calls;
 mod certificates;
 mod codes;
-mod md5;
 mod options;
 mod refunds;
 mod sign;

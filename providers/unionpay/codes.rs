@@ -94,7 +94,7 @@ mod tests {
                 seen += 1;
             }
         }
-        assert_eq!(seen, 69);
+        assert_eq!(seen, 68);
     }
 
     #[test]

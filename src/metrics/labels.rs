@@ -1,7 +1,7 @@
 //! The closed words that stand in labels.
 //!
-//! Invariant: a label value that is not here, in the core's words, or in the configuration does not exist. No id, no
-//! merchant and no provider's text ever becomes one.
+//! Invariant: a label value that is not here, in the core's words, or in the configuration does not exist, so the
+//! number of series is known beforehand and nothing that a caller sends can make a new one.
 
 use crate::ports::Operation;
 use tongdao_core::charge::Stage;

@@ -1,4 +1,4 @@
-//! What is exported: every name, every combination from the start, no more series than promised.
+//! Tests of the metrics, by their text form.
 
 use super::*;
 use crate::ports::Operation;

@@ -1,6 +1,6 @@
 //! One webhook try: at most 64 KiB of its answer are read, and a redirect is reported, never followed.
 //!
-//! Invariant: a try that may have arrived is never reported as not sent: the fence before a refund relies on it.
+//! Invariant: it sends once. Whether to try again, and what an answer means, is the flow's business.
 
 use super::exact;
 use super::sending::{MaybeSent, NotSent, TransportError, classify};

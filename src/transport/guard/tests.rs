@@ -1,4 +1,4 @@
-//! Where a webhook may not lead, in every spelling of an address.
+//! Tests of the guard: rows of URLs and what is said of them.
 
 use super::UrlFault::{Credentials, Fragment, NotAUrl, OddHost, Port, Private, Scheme};
 use super::*;
