@@ -75,7 +75,7 @@ tongdao() {
 }
 
 has_command() {
-  tongdao help "$1" > /dev/null 2>&1
+  grep -q "^  $1 " <<< "$(tongdao --help 2> /dev/null)"
 }
 
 # The examples are checked by the program that reads them: config/default.toml is the built-in one.
