@@ -1,6 +1,7 @@
 //! The daemon and its command line. `main.rs` holds only arguments and exit codes, so that tests start the same
 //! daemon that the binary does.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod flow;
