@@ -29,6 +29,7 @@ pub use channels::{ChannelView, Channels};
 pub use open_charge::{OpenCharge, Opened};
 pub use refund::{AskedRefund, OpenedRefund};
 pub use retry::{Retried, RetryAsk};
+pub(crate) use route::Wanted;
 
 use crate::config::Config;
 use crate::metrics::Metrics;

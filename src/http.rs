@@ -4,6 +4,7 @@
 //! to its end when the caller hangs up. Handlers know `flow` and wire types; they decide nothing about money and know no
 //! adapter of the store or the network.
 
+pub mod admin;
 pub(crate) mod front;
 pub(crate) mod problem;
 pub mod server;
