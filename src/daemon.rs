@@ -6,7 +6,7 @@
 
 mod sandboxed;
 
-pub use sandboxed::{SandboxError, start_sandbox};
+pub use sandboxed::start_sandbox;
 
 use crate::clock::SystemClock;
 use crate::config::{Config, StoreUrl};

@@ -1,10 +1,12 @@
-//! One call to a provider: its deadline, its size, its backup address, its metrics.
+//! One call to a provider: its deadline, its size, its backup address, its duration.
+//!
+//! Invariant: one deadline spans connection, reply and body, the backup address included. What a call's outcome is
+//! worth is counted by who reads the reply; here only how long it took is known.
 
 use super::HttpTransport;
 use super::exact;
 use super::sending::{MaybeSent, NotSent, TransportError, classify};
 use crate::clock::Stopwatch;
-use crate::metrics::CallOutcome;
 use crate::ports::Operation;
 use jiff::fmt::rfc2822::DateTimeParser;
 use std::time::Duration;
@@ -20,7 +22,7 @@ const STATEMENT_BYTES_MAX: usize = 32 << 20;
 static DATE: DateTimeParser = DateTimeParser::new();
 
 impl HttpTransport {
-    /// Sends a call that was admitted. What comes without a reply is counted here; a reply's outcome by who reads it.
+    /// Sends a call that was admitted.
     pub(super) async fn call_provider(
         &self,
         channel: &ChannelId,
@@ -42,7 +44,6 @@ impl HttpTransport {
         match &result {
             Ok(reply) => self.note_clock(channel, reply),
             Err(error) => {
-                self.metrics.call_answered(channel, operation, outcome_of(*error));
                 tracing::info!(%channel, operation = operation.as_str(), %error, "a call has no reply");
             }
         }
@@ -113,22 +114,4 @@ async fn read_body(response: &mut reqwest::Response, limit: usize) -> Result<Vec
 pub(super) fn headers_of(response: &reqwest::Response) -> Vec<(String, String)> {
     let text = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
-}
-
-const fn outcome_of(error: TransportError) -> CallOutcome {
-    match error {
-        TransportError::Limited => CallOutcome::Congested,
-        TransportError::NotSent(NotSent::Late) | TransportError::MaybeSent(MaybeSent::Late) => CallOutcome::Timeout,
-        TransportError::NotSent(
-            NotSent::UnknownChannel
-            | NotSent::BadUrl
-            | NotSent::BadHeader
-            | NotSent::Name
-            | NotSent::Private
-            | NotSent::Refused
-            | NotSent::Connect
-            | NotSent::Tls,
-        )
-        | TransportError::MaybeSent(MaybeSent::Broken | MaybeSent::TooLarge) => CallOutcome::Transport,
-    }
 }

@@ -1,4 +1,6 @@
 //! Requests exactly as written: signatures cover the path, the query and the body byte for byte.
+//!
+//! Invariant: a URL that the parser would change is refused before anything is sent, never sent differently.
 
 use super::sending::{Mark, NotSent, marked};
 use reqwest::header::{HeaderName, HeaderValue};

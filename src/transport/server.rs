@@ -1,4 +1,6 @@
-//! A scripted HTTP server on a free port, for tests of what a network does: it records requests byte for byte.
+//! A scripted HTTP server on a free port, for tests of what a network does.
+//!
+//! It records requests byte for byte and answers by script, well or badly; it knows no protocol above HTTP.
 
 use crate::tasks::Tasks;
 use std::net::SocketAddr;

@@ -1,4 +1,6 @@
 //! One webhook try: at most 64 KiB of its answer are read, and a redirect is reported, never followed.
+//!
+//! Invariant: it sends once. Whether to try again, and what an answer means, is the flow's business.
 
 use super::exact;
 use super::sending::{MaybeSent, NotSent, TransportError, classify};

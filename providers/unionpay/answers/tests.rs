@@ -1,3 +1,5 @@
+//! What each answer means, and everything that is no answer: other orders, forgeries, doubt.
+
 use super::*;
 use crate::unionpay::testing::{
     MER_ID, NOW, ORDER_NO, QUERY_ID, REFUND_NO, account, answer, frame, keyed_account, order, paid, refund_order, seal,

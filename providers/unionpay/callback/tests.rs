@@ -1,3 +1,5 @@
+//! Notifies: what is believed, and the attacks against them, each with its positive control.
+
 use super::*;
 use crate::unionpay::testing::{
     NOW, ORDER_NO, QUERY_ID, REFUND_NO, SECURE_KEY, account, keyed_account, notified, posted, refund_notified, seal,

@@ -1,3 +1,5 @@
+//! What is written, field by field, and what is not written at all.
+
 use super::*;
 use crate::shared::rsa::VerifyingKey;
 use crate::unionpay::certificates::single_certificate;

@@ -1,3 +1,5 @@
+//! Whose certificate is believed: the published ones, an own chain, and its forged and unfit siblings.
+
 use super::*;
 use crate::unionpay::testing::{NOW, fixture, vectors};
 

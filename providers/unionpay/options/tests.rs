@@ -1,3 +1,5 @@
+//! The section: what is taken, what is refused, all faults at once, no secret in any message.
+
 use super::*;
 use crate::unionpay::testing::{MER_ID, NOW, account, fixture, keyed_section, section, try_build, vectors};
 use crate::unionpay::{REGISTRATION, UnionPay};

@@ -1,3 +1,5 @@
+//! The published messages, requests and digests, and what breaks a signature.
+
 use super::*;
 use crate::shared::rsa::VerifyingKey;
 use crate::unionpay::certificates::single_certificate;
