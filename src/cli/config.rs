@@ -86,7 +86,14 @@ fn load(context: &Context, file: Option<PathBuf>) -> Result<Config, Stop> {
 }
 
 async fn reload(context: &Context, dry_run: bool) -> anyhow::Result<Exit> {
-    let answer = context.admin().send("/admin/v1/config/reload", &json!({ "dry_run": dry_run })).await?;
+    let answer = match context.admin().send("/admin/v1/config/reload", &json!({ "dry_run": dry_run })).await {
+        Ok(answer) => answer,
+        Err(Stop::Problem(problem)) if problem.code == "invalid_request" => {
+            context.out.remark(&format!("the file is wrong, nothing was changed: {problem}"))?;
+            return Ok(Exit::BadConfig);
+        }
+        Err(stop) => return Err(stop.into()),
+    };
     let names = |key: &str| {
         let list = answer.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         list.collect::<Vec<_>>().join(", ")

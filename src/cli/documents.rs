@@ -113,8 +113,8 @@ pub(crate) struct EventDoc {
     pub(crate) at: String,
     #[serde(rename = "type")]
     pub(crate) kind: String,
-    #[serde(flatten)]
-    pub(crate) fields: BTreeMap<String, Value>,
+    /// What belongs to its kind.
+    pub(crate) data: BTreeMap<String, Value>,
 }
 
 /// A channel as the admin API shows it.

@@ -115,7 +115,6 @@ impl Stop {
             Self::BadConfig(_) => Exit::BadConfig,
             Self::Usage(_) => Exit::Usage,
             Self::Problem(problem) => match (problem.status, problem.code.as_str()) {
-                (422, "bad_configuration") => Exit::BadConfig,
                 (409, _) | (422, "amount_exceeds_refundable") => Exit::Refused,
                 _ => Exit::Problem,
             },
@@ -155,7 +154,6 @@ mod tests {
         assert_eq!(exit_of(&Stop::BadConfig(faults.clone()).into()).number(), 64);
         assert_eq!(exit_of(&faults.into()).number(), 64);
         assert_eq!(exit_of_problem(409, "invalid_state"), 4);
-        assert_eq!(exit_of_problem(422, "bad_configuration"), 64);
         assert_eq!(exit_of_problem(404, "not_found"), 1);
         assert_eq!(exit_of(&anyhow::anyhow!("anything")).number(), 1);
     }

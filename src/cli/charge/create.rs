@@ -8,14 +8,11 @@ use crate::cli::client::causes;
 use crate::cli::documents::ChargeDoc;
 use crate::cli::exit::{Exit, Problem, Stop};
 use crate::cli::{Context, qr, show as write};
+use crate::client::{ClientError, MerchantClient};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::ports::{Clock as _, Rng as _};
-use crate::random::SystemRng;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use crate::ports::Clock as _;
 use clap::Args;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use tongdao_core::money::Money;
@@ -89,7 +86,7 @@ pub(super) async fn run(context: &Context, args: CreateArgs) -> anyhow::Result<E
         context.out.either(&json!({ "dry_run": true, "url": signer.url, "body": body }), said)?;
         return Ok(Exit::Fine);
     }
-    let charge = post(context, &signer, &body.to_string()).await?;
+    let charge = post(signer, &body).await?;
     let doc: ChargeDoc = serde_json::from_value(charge.clone())?;
     let drawn = !args.no_qr && context.out.is_terminal();
     context.out.either(&charge, || created(&doc, drawn))?;
@@ -136,45 +133,17 @@ fn created(charge: &ChargeDoc, drawn: bool) -> String {
     lines.join("\n")
 }
 
-async fn post(context: &Context, signer: &Signer, body: &str) -> Result<Value, Stop> {
-    let timestamp = SystemClock::new().now().as_secs();
-    let nonce = format!("{:032x}", SystemRng.draw());
-    let target = signer.url.split_once("://").and_then(|(_, rest)| rest.find('/').and_then(|at| rest.get(at..)));
-    let path = format!("{}{PATH}", target.unwrap_or_default());
-    let signature = sign(&signer.secret, &[path.as_str(), &timestamp.to_string(), &nonce, body]);
-    let authorization = format!(
-        "TONGDAO-HMAC-SHA256 key_id=\"{}\",timestamp=\"{timestamp}\",nonce=\"{nonce}\",signature=\"{signature}\"",
-        signer.key_id
-    );
-    let unreachable = |error: reqwest::Error| Stop::Unreachable(format!("{}: {}", signer.url, causes(&error)));
-    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-    let client = client.timeout(context.timeout).build().map_err(unreachable)?;
-    let request = client.post(format!("{}{PATH}", signer.url)).header("authorization", authorization);
-    let request = request.header("content-type", "application/json").body(body.to_owned());
-    let reply = request.send().await.map_err(unreachable)?;
-    let status = reply.status().as_u16();
-    let text = reply.text().await.map_err(unreachable)?;
-    let value = serde_json::from_str::<Value>(&text);
-    match value {
-        Ok(charge) if status < 400 => Ok(charge),
-        Ok(problem) => Err(Stop::Problem(serde_json::from_value(problem).unwrap_or_default())),
-        Err(_) => {
-            let detail = Some(text.chars().take(300).collect());
-            Err(Stop::Problem(Problem { status, code: "http".to_owned(), detail, ..Problem::default() }))
+async fn post(signer: Signer, body: &Value) -> Result<Value, Stop> {
+    let url = signer.url.clone();
+    let unreachable = |error: ClientError| Stop::Unreachable(format!("{url}: {}", causes(&error)));
+    let client = MerchantClient::new(signer.url, signer.key_id, signer.secret).map_err(unreachable)?;
+    match client.post(PATH, body).await.map_err(unreachable)? {
+        (status, charge) if status < 400 => Ok(charge),
+        (status, problem) => {
+            let problem: Problem = serde_json::from_value(problem).unwrap_or_default();
+            Err(Stop::Problem(Problem { status, ..problem }))
         }
     }
-}
-
-/// The five-line message of a POST: its method, then these four lines, each with its newline.
-fn sign(secret: &Secret, lines: &[&str; 4]) -> String {
-    // HMAC takes a key of any length.
-    let Ok(mut mac) = Hmac::<sha2::Sha256>::new_from_slice(secret.bytes()) else { return String::new() };
-    mac.update(b"POST\n");
-    for line in lines {
-        mac.update(line.as_bytes());
-        mac.update(b"\n");
-    }
-    BASE64.encode(mac.finalize().into_bytes())
 }
 
 /// The key comes from the command line as a whole, or from the configuration.
@@ -227,15 +196,6 @@ pub(crate) fn read_amount(text: &str) -> Result<i64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_signature_covers_five_lines_each_with_its_newline() {
-        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"secret").unwrap();
-        mac.update(b"POST\n/v1/charges\n1766000000\nnonce-0123456789\n{}\n");
-        let signature =
-            sign(&Secret::new(b"secret".to_vec()), &["/v1/charges", "1766000000", "nonce-0123456789", "{}"]);
-        assert_eq!(signature, BASE64.encode(mac.finalize().into_bytes()));
-    }
 
     #[test]
     fn a_key_file_loses_its_newline_and_nothing_else() {

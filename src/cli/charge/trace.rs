@@ -51,11 +51,11 @@ fn tone(kind: &str) -> Option<Tone> {
 
 /// The step in words.
 fn what(charge: &ChargeDoc, event: &EventDoc) -> String {
-    let text = |name: &str| event.fields.get(name).and_then(Value::as_str).unwrap_or_default();
-    let number = |name: &str| event.fields.get(name).and_then(Value::as_i64).unwrap_or_default();
-    let flag = |name: &str| event.fields.get(name).and_then(Value::as_bool).unwrap_or_default();
+    let text = |name: &str| event.data.get(name).and_then(Value::as_str).unwrap_or_default();
+    let number = |name: &str| event.data.get(name).and_then(Value::as_i64).unwrap_or_default();
+    let flag = |name: &str| event.data.get(name).and_then(Value::as_bool).unwrap_or_default();
     let attempt = || attempt(charge, text("attempt"));
-    let failure = || failure(event.fields.get("failure"));
+    let failure = || failure(event.data.get("error"));
     match event.kind.as_str() {
         "charge_created" => format!("{} {}, {}", show::yuan(number("amount")), charge.currency, charge.subject),
         "attempt_creating" => format!("{}, because: {}", attempt(), text("because")),
@@ -71,7 +71,7 @@ fn what(charge: &ChargeDoc, event: &EventDoc) -> String {
         }
         "paid_again" => format!("{} as {}: this one goes back", attempt(), text("provider_trade_no")),
         "amount_differs" => {
-            let stated = event.fields.get("stated").and_then(|stated| stated.get("amount")).and_then(Value::as_i64);
+            let stated = event.data.get("stated").and_then(|stated| stated.get("amount")).and_then(Value::as_i64);
             format!("{} states {} as {}", attempt(), show::yuan(stated.unwrap_or_default()), text("provider_trade_no"))
         }
         "charge_ending" if flag("asked_by_merchant") => "the merchant closes it".to_owned(),
@@ -102,15 +102,14 @@ fn failure(written: Option<&Value>) -> String {
 }
 
 fn other(event: &EventDoc) -> String {
-    let known = |name: &str| matches!(name, "id" | "seq" | "object" | "charge");
-    let fields = event.fields.iter().filter(|(name, _)| !known(name.as_str()));
-    fields.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    event.data.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+    use tongdao_core::time::UnixMillis;
 
     fn charge() -> ChargeDoc {
         serde_json::from_value(json!({
@@ -129,27 +128,26 @@ mod tests {
     #[test]
     fn a_failover_that_was_paid_and_delivered_reads_as_a_story() {
         let failure = json!({"class": "congested", "provider_code": "FREQUENCY_LIMITED", "detail": "too many calls"});
-        insta::assert_snapshot!(drawn(json!([
-            {"seq": 1000, "at": "2025-12-17T11:33:20.000Z", "type": "charge_created", "amount": 1999},
-            {"seq": 1001, "at": "2025-12-17T11:33:20.000Z", "type": "attempt_creating", "attempt": "at_1",
-             "channel": "wechat-main", "because": "score"},
-            {"seq": 2000, "at": "2025-12-17T11:33:20.212Z", "type": "attempt_failed", "attempt": "at_1", "failure": failure},
-            {"seq": 2001, "at": "2025-12-17T11:33:20.212Z", "type": "attempt_creating", "attempt": "at_2",
-             "channel": "alipay-main", "because": "failover"},
-            {"seq": 3000, "at": "2025-12-17T11:33:20.480Z", "type": "attempt_pending", "attempt": "at_2"},
-            {"seq": 4000, "at": "2025-12-17T11:33:51.480Z", "type": "paid", "attempt": "at_2",
-             "provider_trade_no": "2025000001", "source": "callback", "late": false},
-            {"seq": 4001, "at": "2025-12-17T11:33:51.480Z", "type": "delivery_due", "deadline_at": "2025-12-17T11:38:51.480Z"},
-            {"seq": 5000, "at": "2025-12-17T11:33:51.601Z", "type": "webhook_tried", "event": "evt_1",
-             "topic": "charge.paid", "answer": "delivered"},
-            {"seq": 5001, "at": "2025-12-17T11:33:51.601Z", "type": "delivered", "reference": null}
-        ])));
+        let step = |ms: i64, kind: &str, of: Value| json!({ "at": crate::clock::rfc3339(UnixMillis(1_765_971_200_000 + ms)), "type": kind, "data": of });
+        let story = json!([
+            step(0, "charge_created", json!({"amount": 1999})),
+            step(0, "attempt_creating", json!({"attempt": "at_1", "channel": "wechat-main", "because": "score"})),
+            step(212, "attempt_failed", json!({"attempt": "at_1", "error": failure})),
+            step(212, "attempt_creating", json!({"attempt": "at_2", "channel": "alipay-main", "because": "failover"})),
+            step(480, "attempt_pending", json!({"attempt": "at_2"})),
+            step(31_480, "paid", json!({"attempt": "at_2", "provider_trade_no": "2025000001", "source": "callback"})),
+            step(31_480, "delivery_due", json!({"deadline_at": "2025-12-17T11:38:51.480Z"})),
+            step(31_601, "webhook_tried", json!({"topic": "charge.paid", "answer": "delivered"})),
+            step(31_601, "delivered", json!({"reference": null})),
+        ]);
+        let drawn = drawn(story);
+        insta::assert_snapshot!(drawn);
     }
 
     #[test]
     fn a_step_of_a_later_release_is_shown_and_not_left_out() {
         let line = drawn(json!([
-            {"seq": 1000, "at": "2025-12-17T11:33:20.000Z", "type": "teleported", "to": "moon"}
+            {"seq": 1000, "at": "2025-12-17T11:33:20.000Z", "type": "teleported", "data": {"to": "moon"}}
         ]));
         assert!(line.ends_with("teleported          to=\"moon\""), "{line}");
     }

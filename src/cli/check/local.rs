@@ -34,7 +34,7 @@ pub(super) fn configuration(config: &Config, findings: &mut Findings) {
     if config.server.admin_token.is_none() {
         findings.warn(
             "configuration",
-            "server.admin_token: without one nobody gets in over TCP, Prometheus included",
+            "server.admin_token: without one nobody gets in over TCP, only over the socket",
             "set admin_token = { file = \"…\" } to 32 random bytes as text",
         );
     }

@@ -24,10 +24,7 @@ pub(super) struct Filter {
 /// Breaks read from the store at once.
 const READ_AT_ONCE: usize = 200;
 
-pub(super) async fn handle_list(
-    State(admin): State<Shared>,
-    Asked(asked): Asked<Filter>,
-) -> Result<Response, Problem> {
+pub(super) async fn handle_list(State(admin): State<Shared>, Asked(asked): Asked<Filter>) -> Result<Response, Problem> {
     let limit = body::limit(asked.limit)?;
     let mut before: Option<BreakId> = body::cursor(asked.cursor.as_deref())?;
     let mut found: Vec<Break> = Vec::new();

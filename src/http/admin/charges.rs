@@ -50,19 +50,13 @@ async fn list(admin: &Admin, limit: Option<usize>, cursor: Option<&str>) -> Resu
     Ok(body::page(page.charges.iter().map(|charge| document(admin, charge)).collect(), next))
 }
 
-pub(super) async fn handle_show(
-    State(admin): State<Shared>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+pub(super) async fn handle_show(State(admin): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let charge = admin.flow.charge(read_id(&id)?).await?;
     Ok(Json(document(&admin, &charge)))
 }
 
 /// Asks the providers now.
-pub(super) async fn handle_sync(
-    State(admin): State<Shared>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+pub(super) async fn handle_sync(State(admin): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let id = read_id(&id)?;
     tracing::info!(charge_id = %id, "an operator asks the providers about a charge");
     let charge = admin.flow.sync(id).await?;
@@ -99,7 +93,8 @@ pub(super) async fn handle_events(
 
 fn event_document(stored: &StoredEvent) -> Value {
     let mut document = json!({ "seq": stored.seq, "at": rfc3339(stored.event.at) });
-    if let (Some(to), Ok(Value::Object(fields))) = (document.as_object_mut(), serde_json::to_value(&stored.event.kind)) {
+    if let (Some(to), Ok(Value::Object(fields))) = (document.as_object_mut(), serde_json::to_value(&stored.event.kind))
+    {
         for (name, value) in fields {
             let value = moment(&name, value);
             to.insert(name, value);
