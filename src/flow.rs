@@ -13,6 +13,7 @@ mod change;
 mod channels;
 mod close;
 mod deliver;
+mod gauges;
 mod keys;
 mod observe;
 mod open_charge;

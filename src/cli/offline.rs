@@ -6,7 +6,7 @@
 use super::Context;
 use super::exit::{Exit, Stop};
 use crate::config::StoreUrl;
-use crate::store::embedded::{OpenError, rebuild, verify};
+use crate::store::offline::{OpenError, rebuild, verify};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;

@@ -4,11 +4,10 @@
 //! the merchant; the secret comes from the configuration, a file or the environment and is never shown.
 
 use super::show;
-use crate::cli::client::causes;
 use crate::cli::documents::ChargeDoc;
 use crate::cli::exit::{Exit, Problem, Stop};
 use crate::cli::{Context, qr, show as write};
-use crate::client::{ClientError, MerchantClient};
+use crate::client::{ClientError, MerchantClient, causes};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::ports::Clock as _;

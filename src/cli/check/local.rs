@@ -6,9 +6,8 @@
 use super::Findings;
 use crate::clock::{SystemClock, rfc3339};
 use crate::config::{Channel, Config, StoreUrl};
-use crate::ports::{Clock as _, Rng as _};
-use crate::random::SystemRng;
-use crate::store::embedded::disk_space;
+use crate::ports::Clock as _;
+use crate::store::offline::disk_space;
 use std::path::{Path, PathBuf};
 use tongdao_core::ids::AttemptId;
 use tongdao_core::money::Money;
@@ -80,7 +79,8 @@ fn certificate(channel: &Channel, used_for: &str, days: i64, end: UnixMillis, fi
 /// Writes one create as the daemon would, and throws it away.
 fn sign_an_order(channel: &Channel, now: UnixMillis) -> Result<(), String> {
     let scene = channel.scenes.first().copied().unwrap_or(Scene::Qr);
-    let id = AttemptId::new(now, SystemRng.draw());
+    // Nothing is sent, so the number need not be unique.
+    let id = AttemptId::new(now, 0);
     let payer = Payer {
         client_ip: Some("203.0.113.1".to_owned()),
         openid: Some("oCheckCheckCheckCheckCheckCh".to_owned()),
@@ -98,7 +98,7 @@ fn sign_an_order(channel: &Channel, now: UnixMillis) -> Result<(), String> {
         return_url: None,
         provider_trade_no: None,
     };
-    let nonce = Nonce(format!("{:032X}", SystemRng.draw()));
+    let nonce = Nonce("0".repeat(32));
     channel.provider.create(&order, now, nonce).map(drop).map_err(|unsupported| unsupported.to_string())
 }
 
@@ -154,7 +154,7 @@ fn nearest_existing(dir: &Path) -> PathBuf {
 }
 
 fn try_to_write(dir: &Path) -> std::io::Result<()> {
-    let path = dir.join(format!(".check-{:032x}", SystemRng.draw()));
+    let path = dir.join(format!(".tongdao-check-{}", std::process::id()));
     std::fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
     std::fs::remove_file(&path)
 }

@@ -62,10 +62,10 @@ pub(super) fn listeners(config: &Config, alive: bool, findings: &mut Findings) {
 
 /// TLS roots, and the merchants' hosts where asked for.
 pub(super) async fn network(config: &Config, reach_out: bool, findings: &mut Findings) {
-    match reqwest::Client::builder().build() {
-        Ok(_) => findings.fine("network", "the machine's CA roots can be read"),
+    match crate::client::check_tls() {
+        Ok(()) => findings.fine("network", "the machine's CA roots can be read"),
         Err(error) => {
-            let said = format!("TLS cannot be set up: {}", crate::cli::client::causes(&error));
+            let said = format!("TLS cannot be set up: {error}");
             findings.bad("network", said, "install the CA certificates (apt install ca-certificates)");
         }
     }

@@ -7,24 +7,12 @@ use super::Shared;
 use crate::clock::rfc3339;
 use crate::config::Channel;
 use crate::flow::Flow;
-use crate::flow::Wanted;
 use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Value, json};
-use tongdao_core::ids::ChannelId;
-use tongdao_core::money::Money;
-use tongdao_core::provider::{Payer, Scene};
-use tongdao_core::routing::Seen;
 
 pub(super) async fn handle_list(State(admin): State<Shared>) -> Response {
     super::body::page(documents(&admin.flow), None)
-}
-
-/// Every channel's score and health as they are now.
-pub(super) fn fitness(flow: &Flow) -> Vec<(ChannelId, f64, f64)> {
-    let config = flow.config();
-    let seen = config.channels.iter().filter_map(|channel| seen(flow, channel));
-    seen.map(|seen| (seen.channel, seen.score, seen.health)).collect()
 }
 
 /// Every channel as the API shows it.
@@ -38,7 +26,7 @@ pub(super) fn documents(flow: &Flow) -> Vec<Value> {
 
 fn document(flow: &Flow, channel: &Channel, paid_today: i64) -> Value {
     let view = flow.channels().view(&channel.id, flow.clock.now());
-    let seen = seen(flow, channel);
+    let seen = flow.seen(channel);
     let latency = flow.metrics.create_latency(&channel.id);
     let limit = &channel.daily_limit;
     let errors = view.last_errors.iter().map(|(at, detail)| json!({ "at": rfc3339(*at), "detail": detail }));
@@ -74,18 +62,6 @@ fn document(flow: &Flow, channel: &Channel, paid_today: i64) -> Value {
         "last_errors": errors.collect::<Vec<_>>(),
         "override": null,
     })
-}
-
-fn seen(flow: &Flow, channel: &Channel) -> Option<Seen> {
-    let wanted = Wanted {
-        amount: Money::cny(channel.amount.min),
-        scene: channel.scenes.first().copied().unwrap_or(Scene::Qr),
-        payer: &Payer::default(),
-        pin: None,
-        provider: None,
-        tried: &[],
-    };
-    flow.decide(&wanted).candidates.into_iter().find(|seen| seen.channel == channel.id)
 }
 
 /// A share in ten-thousandths; nothing of nothing.

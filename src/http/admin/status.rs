@@ -70,10 +70,7 @@ pub(super) async fn handle_ready(State(admin): State<Shared>) -> Response {
 
 /// Prometheus' page.
 pub(super) async fn handle_metrics(State(admin): State<Shared>) -> impl IntoResponse {
-    crate::worker::refresh_gauges(&admin.flow);
-    for (channel, score, health) in channels::fitness(&admin.flow) {
-        admin.flow.metrics.channel_fitness(&channel, score, health);
-    }
+    admin.flow.refresh_gauges();
     let page = admin.flow.metrics.render();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page)
 }
