@@ -12,6 +12,7 @@ pub mod log;
 pub mod metrics;
 pub mod ports;
 pub mod random;
+pub mod reload;
 pub mod request_scope;
 pub mod store;
 pub mod tasks;

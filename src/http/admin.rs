@@ -16,18 +16,20 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use reload::{Reload, ReloadRefused, Reloaded};
-
 use crate::flow::Flow;
 use crate::http::front;
 use crate::http::problem::Problem;
 use crate::metrics::Route;
+use crate::reload::Reloader;
+use crate::tasks::Tasks;
 use axum::Router;
 use axum::http::header;
 use axum::middleware;
 use axum::response::{Html, IntoResponse};
 use axum::routing::{get, post};
+use std::future::Future;
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
 /// How callers of a listener are let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,16 +62,33 @@ pub const ROUTES: &[Route] = &[
 /// What the handlers share.
 pub(crate) struct Admin {
     flow: Arc<Flow>,
-    reload: Arc<dyn Reload>,
+    reloader: Arc<Reloader>,
+    tasks: Tasks,
     readiness: status::Readiness,
 }
 
 type Shared = Arc<Admin>;
 
+impl Admin {
+    /// Runs work to its end, also when the caller hangs up.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (tell, told) = oneshot::channel();
+        self.tasks.spawn("admin", async move {
+            if tell.send(work.await).is_err() {
+                tracing::debug!("the caller hung up before the answer");
+            }
+        });
+        told.await.unwrap_or(Err(Problem::StoreUnavailable))
+    }
+}
+
 /// The admin listener's router.
 #[must_use]
-pub fn router(flow: Arc<Flow>, reload: Arc<dyn Reload>, entrance: Entrance) -> Router {
-    let admin = Arc::new(Admin { flow: flow.clone(), reload, readiness: status::Readiness::default() });
+pub fn router(reloader: Arc<Reloader>, flow: Arc<Flow>, tasks: Tasks, entrance: Entrance) -> Router {
+    let admin = Arc::new(Admin { flow: flow.clone(), reloader, tasks, readiness: status::Readiness::default() });
     let guarded = Router::new()
         .route("/admin/v1/status", get(status::handle_status))
         .route("/admin/v1/metrics", get(status::handle_described))

@@ -59,7 +59,8 @@ pub(super) async fn handle_show(State(admin): State<Shared>, Path(id): Path<Stri
 pub(super) async fn handle_sync(State(admin): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let id = read_id(&id)?;
     tracing::info!(charge_id = %id, "an operator asks the providers about a charge");
-    let charge = admin.flow.sync(id).await?;
+    let flow = admin.flow.clone();
+    let charge = admin.to_the_end(async move { Ok(flow.sync(id).await?) }).await?;
     Ok(Json(document(&admin, &charge)))
 }
 
@@ -70,7 +71,8 @@ pub(super) async fn handle_redeliver(
 ) -> Result<Json<Value>, Problem> {
     let id = read_id(&id)?;
     tracing::info!(charge_id = %id, "an operator sends a webhook again");
-    let charge = admin.flow.notify(id).await?;
+    let flow = admin.flow.clone();
+    let charge = admin.to_the_end(async move { Ok(flow.notify(id).await?) }).await?;
     Ok(Json(document(&admin, &charge)))
 }
 
