@@ -4,6 +4,7 @@
 //! its end when the caller hangs up. Handlers know `flow` and wire types; they decide nothing about money and know no
 //! adapter of the store or the network.
 
+pub mod admin;
 mod auth;
 mod body;
 mod charge_document;

@@ -2,6 +2,7 @@
 //!
 //! Invariant: `main.rs` holds only arguments and exit codes, so that tests start the same daemon that the binary does.
 
+pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod log;
 pub mod metrics;
 pub mod ports;
 pub mod random;
+pub mod reload;
 pub mod request_scope;
 pub mod store;
 pub mod tasks;
