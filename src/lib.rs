@@ -17,5 +17,7 @@ pub mod reload;
 pub mod request_scope;
 pub mod store;
 pub mod tasks;
+#[cfg(test)]
+pub(crate) mod testbed;
 pub mod transport;
 pub mod worker;
