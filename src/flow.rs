@@ -13,6 +13,7 @@ mod change;
 mod channels;
 mod close;
 mod deliver;
+mod gauges;
 mod keys;
 mod observe;
 mod open_charge;
@@ -29,6 +30,7 @@ pub use channels::{ChannelView, Channels};
 pub use open_charge::{OpenCharge, Opened};
 pub use refund::{AskedRefund, OpenedRefund};
 pub use retry::{Retried, RetryAsk};
+pub(crate) use route::Wanted;
 
 use crate::config::Config;
 use crate::metrics::Metrics;
@@ -115,10 +117,7 @@ pub enum FlowError {
 
 impl From<Refused> for FlowError {
     fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::NotFound => Self::NotFound,
-            other => Self::Refused(other),
-        }
+        if refused == Refused::NotFound { Self::NotFound } else { Self::Refused(refused) }
     }
 }
 

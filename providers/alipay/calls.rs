@@ -12,8 +12,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use tongdao_core::money::{Currency, Money};
 use tongdao_core::provider::{
-    AttemptOrder, CodeLife, ErrorClass, Failure, HttpReply, Next, Outcome, Pay, PayKind, Payment, RefundOrder,
-    RefundOutcome, Scene, Unsupported,
+    AttemptOrder, CodeLife, ErrorClass, Failure, HttpReply, Next, Outcome, Pay, PayKind, Payment, Scene, Unsupported,
 };
 use tongdao_core::time::UnixMillis;
 
@@ -147,59 +146,6 @@ pub(super) fn read_close(options: &Options, asked: &AttemptOrder, reply: &HttpRe
     }
 }
 
-/// Writes a refund; the same number and sum again move nothing twice.
-pub(super) fn refund(options: &Options, order: &RefundOrder, now: UnixMillis) -> Next<RefundOutcome> {
-    let content = RefundContent {
-        out_trade_no: &order.provider_order_no,
-        refund_amount: order.amount.yuan(),
-        out_request_no: &order.provider_refund_no,
-        refund_reason: clean(&order.reason, ""),
-    };
-    ask_about_refund(options, REFUND, json(&content), now)
-}
-
-/// Reads a refund's answer. `refund_fee` is the trade's cumulative sum and says nothing of this refund alone.
-pub(super) fn read_refund(options: &Options, asked: &RefundOrder, reply: &HttpReply) -> RefundOutcome {
-    let node = match believed(options, REFUND, reply) {
-        Ok(node) => node,
-        Err(failure) => return RefundOutcome::Unknown(failure),
-    };
-    match meaning_of(Operation::Refund, &node) {
-        Meaning::Success if !is_about(&node, "out_trade_no", &asked.provider_order_no) => {
-            RefundOutcome::Unknown(unlike())
-        }
-        Meaning::Success if moved(&node, asked) => RefundOutcome::Succeeded { amount: None },
-        Meaning::Success => RefundOutcome::Pending,
-        Meaning::Failed(class @ (ErrorClass::Declined | ErrorClass::Rejected)) => {
-            RefundOutcome::Refused(failure(class, &node))
-        }
-        Meaning::NoTrade => RefundOutcome::Refused(failure(ErrorClass::Rejected, &node)),
-        Meaning::Failed(class) | Meaning::Later(class) => RefundOutcome::Later(failure(class, &node)),
-        Meaning::Elsewhere | Meaning::Unknown => RefundOutcome::Unknown(failure(ErrorClass::Unknown, &node)),
-    }
-}
-
-/// Writes a query of one refund by our number.
-pub(super) fn refund_query(options: &Options, order: &RefundOrder, now: UnixMillis) -> Next<RefundOutcome> {
-    let content =
-        RefundQueryContent { out_trade_no: &order.provider_order_no, out_request_no: &order.provider_refund_no };
-    ask_about_refund(options, REFUND_QUERY, json(&content), now)
-}
-
-/// Reads a refund query's answer. Without a status Alipay does not have the refund, whatever its code says.
-pub(super) fn read_refund_query(options: &Options, asked: &RefundOrder, reply: &HttpReply) -> RefundOutcome {
-    let node = match believed(options, REFUND_QUERY, reply) {
-        Ok(node) => node,
-        Err(failure) => return RefundOutcome::Unknown(failure),
-    };
-    match meaning_of(Operation::RefundQuery, &node) {
-        Meaning::Success => refund_status(&node, asked),
-        Meaning::NoTrade => RefundOutcome::Absent,
-        Meaning::Failed(class) | Meaning::Later(class) => RefundOutcome::Unknown(failure(class, &node)),
-        Meaning::Elsewhere | Meaning::Unknown => RefundOutcome::Unknown(failure(ErrorClass::Unknown, &node)),
-    }
-}
-
 /// A sum as Alipay states it: yuan, in the trade's currency where it names one.
 pub(super) fn stated_sum(yuan: Option<&str>, currency: Option<&str>) -> Option<Money> {
     let sum = Money::read_yuan(yuan?).ok()?;
@@ -210,8 +156,6 @@ pub(super) fn stated_sum(yuan: Option<&str>, currency: Option<&str>) -> Option<M
 const PRECREATE: &str = "alipay.trade.precreate";
 const QUERY: &str = "alipay.trade.query";
 const CLOSE: &str = "alipay.trade.close";
-const REFUND: &str = "alipay.trade.refund";
-const REFUND_QUERY: &str = "alipay.trade.fastpay.refund.query";
 const TOTAL_FEN_MAX: i64 = 10_000_000_000;
 const TEXT_BYTES_MAX: usize = 256;
 
@@ -233,21 +177,6 @@ struct CreateContent<'a> {
 #[derive(Serialize)]
 struct TradeContent<'a> {
     out_trade_no: &'a str,
-}
-
-#[derive(Serialize)]
-struct RefundContent<'a> {
-    out_trade_no: &'a str,
-    refund_amount: String,
-    out_request_no: &'a str,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    refund_reason: String,
-}
-
-#[derive(Serialize)]
-struct RefundQueryContent<'a> {
-    out_trade_no: &'a str,
-    out_request_no: &'a str,
 }
 
 fn create_content<'a>(options: &'a Options, order: &'a AttemptOrder, product_code: &'a str) -> CreateContent<'a> {
@@ -288,7 +217,7 @@ fn whole_minutes(ms: i64) -> i64 {
 }
 
 /// What Alipay takes as a subject: `/ = &` in full width, no control characters, cut at a character.
-fn clean(text: &str, otherwise: &str) -> String {
+pub(super) fn clean(text: &str, otherwise: &str) -> String {
     let mut cleaned = String::new();
     for character in text.trim().chars() {
         let taken = match character {
@@ -306,7 +235,7 @@ fn clean(text: &str, otherwise: &str) -> String {
     if cleaned.trim().is_empty() { otherwise.to_owned() } else { cleaned }
 }
 
-fn json(content: &impl Serialize) -> String {
+pub(super) fn json(content: &impl Serialize) -> String {
     serde_json::to_string(content).unwrap_or_default()
 }
 
@@ -320,14 +249,8 @@ fn ask_about_trade(options: &Options, method: &str, order_no: &str, now: UnixMil
     wire::call(options, &request, now).map_or_else(|_| Next::Done(Outcome::Unknown(signing_failure())), Next::Call)
 }
 
-fn ask_about_refund(options: &Options, method: &str, biz_content: String, now: UnixMillis) -> Next<RefundOutcome> {
-    let request = Request { method, biz_content, notify_url: None, return_url: None };
-    wire::call(options, &request, now)
-        .map_or_else(|_| Next::Done(RefundOutcome::Unknown(signing_failure())), Next::Call)
-}
-
 /// The node where it is signed; else why it is not believed.
-fn believed(options: &Options, method: &str, reply: &HttpReply) -> Result<Node, Failure> {
+pub(super) fn believed(options: &Options, method: &str, reply: &HttpReply) -> Result<Node, Failure> {
     match wire::read_answer(&options.trust, method, reply) {
         Answer::Signed(node) => Ok(node),
         Answer::Unsigned(node) => Err(wire::unsigned_failure(&node).0),
@@ -335,11 +258,11 @@ fn believed(options: &Options, method: &str, reply: &HttpReply) -> Result<Node, 
     }
 }
 
-fn meaning_of(operation: Operation, node: &Node) -> Meaning {
+pub(super) fn meaning_of(operation: Operation, node: &Node) -> Meaning {
     classify(operation, node.code(), node.sub_code())
 }
 
-fn is_about(node: &Node, key: &str, number: &str) -> bool {
+pub(super) fn is_about(node: &Node, key: &str, number: &str) -> bool {
     node.text(key) == Some(number)
 }
 
@@ -379,34 +302,7 @@ fn bears_money(node: &Node) -> bool {
     node.text("send_pay_date").is_some() || some("receipt_amount") || some("buyer_pay_amount")
 }
 
-/// Whether this call's refund went through: the gateway says that it moved money, and its cumulative sum agrees.
-fn moved(node: &Node, asked: &RefundOrder) -> bool {
-    let agrees = match node.text("refund_fee").map(Money::read_yuan) {
-        Some(Ok(cumulative)) => cumulative.amount >= asked.amount.amount,
-        Some(Err(_)) => false,
-        None => true,
-    };
-    node.text("fund_change") == Some("Y") && agrees
-}
-
-fn refund_status(node: &Node, asked: &RefundOrder) -> RefundOutcome {
-    let is_ours = is_about(node, "out_request_no", &asked.provider_refund_no)
-        && is_about(node, "out_trade_no", &asked.provider_order_no);
-    match (node.text("refund_status"), is_ours) {
-        (None, _) => RefundOutcome::Absent,
-        (Some(_), false) => RefundOutcome::Unknown(unlike()),
-        (Some("REFUND_SUCCESS"), true) => match node.text("refund_amount") {
-            None => RefundOutcome::Succeeded { amount: None },
-            Some(text) => match Money::read_yuan(text) {
-                Ok(amount) => RefundOutcome::Succeeded { amount: Some(amount) },
-                Err(_) => RefundOutcome::Unknown(unlike()),
-            },
-        },
-        (Some(_), true) => RefundOutcome::Pending,
-    }
-}
-
-fn failure(class: ErrorClass, node: &Node) -> Failure {
+pub(super) fn failure(class: ErrorClass, node: &Node) -> Failure {
     let detail = match class {
         ErrorClass::Declined => "Alipay refused this payment or refund",
         ErrorClass::Congested => "Alipay limits our calls; nothing was executed",
@@ -417,11 +313,11 @@ fn failure(class: ErrorClass, node: &Node) -> Failure {
     Failure::new(class, printable(node.code(), node.sub_code()), detail)
 }
 
-fn unlike() -> Failure {
+pub(super) fn unlike() -> Failure {
     Failure::new(ErrorClass::Unknown, "unlike", "the answer does not fit what was asked")
 }
 
-fn signing_failure() -> Failure {
+pub(super) fn signing_failure() -> Failure {
     Failure::new(ErrorClass::Misconfigured, "signing", "the app's key could not sign; nothing was sent")
 }
 

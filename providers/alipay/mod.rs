@@ -2,15 +2,16 @@
 //!
 //! Invariant: only what Alipay signed moves anything, and a trade that does not exist yet (nobody has scanned) is
 //! never taken for an order that is over. Each file has one job: `options` the section, `wire` the envelope, `sign`
-//! the texts, `certificates` whose key, `calls` the operations, `callback` the notices, `codes` the codes.
+//! the texts, `certificates` whose key, `calls` the
+//! operations, `refunds` refunds, `callback` the notices, `codes` the codes.
 //! Nothing outside this folder knows a field of Alipay's.
 
 mod callback;
 mod calls;
 mod certificates;
 mod codes;
-mod md5;
 mod options;
+mod refunds;
 mod sign;
 #[cfg(test)]
 mod testing;
@@ -96,19 +97,19 @@ impl Provider for Alipay {
     }
 
     fn refund(&self, order: &RefundOrder, now: UnixMillis, _: Nonce) -> Result<Next<RefundOutcome>, Unsupported> {
-        Ok(calls::refund(&self.options, order, now))
+        Ok(refunds::write(&self.options, order, now))
     }
 
     fn read_refund(&self, asked: &RefundOrder, reply: &HttpReply, _: UnixMillis) -> Next<RefundOutcome> {
-        Next::Done(calls::read_refund(&self.options, asked, reply))
+        Next::Done(refunds::read(&self.options, asked, reply))
     }
 
     fn refund_query(&self, order: &RefundOrder, now: UnixMillis, _: Nonce) -> Result<Next<RefundOutcome>, Unsupported> {
-        Ok(calls::refund_query(&self.options, order, now))
+        Ok(refunds::write_query(&self.options, order, now))
     }
 
     fn read_refund_query(&self, asked: &RefundOrder, reply: &HttpReply, _: UnixMillis) -> Next<RefundOutcome> {
-        Next::Done(calls::read_refund_query(&self.options, asked, reply))
+        Next::Done(refunds::read_query(&self.options, asked, reply))
     }
 
     fn read_callback(&self, request: &CallbackRequest, _: UnixMillis) -> Result<Notice, Rejected> {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tongdao_core::money::Money;
 use tongdao_core::provider::{
-    AttemptOrder, BuildInput, CallbackRequest, CodeLife, Environment, HttpCall, HttpReply, OptionFault, Payer,
+    AttemptOrder, BuildInput, CallbackRequest, CodeLife, Environment, HttpCall, HttpReply, Next, OptionFault, Payer,
     RefundOrder, Scene, Secrets,
 };
 use tongdao_core::secret::{Secret, SecretSource};
@@ -191,4 +191,28 @@ pub(super) fn parameters(call: &HttpCall) -> BTreeMap<String, String> {
 /// `biz_content` as JSON.
 pub(super) fn biz(fields: &BTreeMap<String, String>) -> Value {
     serde_json::from_str(&fields["biz_content"]).unwrap()
+}
+
+/// The parameters of a call that must be sent.
+pub(super) fn sent<T: std::fmt::Debug>(next: Next<T>) -> BTreeMap<String, String> {
+    let Next::Call(call) = next else { panic!("nothing is sent: {next:?}") };
+    parameters(&call)
+}
+
+/// A node with other members.
+pub(super) fn with(mut node: Value, more: &Value) -> Value {
+    for (key, value) in more.as_object().unwrap() {
+        node[key] = value.clone();
+    }
+    node
+}
+
+/// A success about our order.
+pub(super) fn ok(more: &Value) -> Value {
+    with(json!({"code": "10000", "msg": "Success", "out_trade_no": ORDER_NO, "trade_no": TRADE_NO}), more)
+}
+
+/// A failure.
+pub(super) fn no(code: &str, sub_code: &str) -> Value {
+    json!({"code": code, "msg": "…", "sub_code": sub_code, "sub_msg": "…"})
 }

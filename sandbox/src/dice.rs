@@ -1,5 +1,7 @@
-//! Seeded chance: faults, payers' habits, nonces and number tails are drawn here, so a run can be repeated by its seed.
-//! Guards: the sequence depends on the seed alone. Not for keys: those come from the system's randomness (`keys`).
+//! Seeded chance: faults, payers' habits, nonces and number tails are drawn here, so a run can be repeated by its seed
+//! and its clock.
+//! Guards: the sequence depends on the seed alone.
+//! Not for keys: those come from the system's randomness (`keys`).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -31,6 +31,8 @@ pub enum Operation {
     RefundQuery,
     /// The provider's own call to the merchant.
     Callback,
+    /// Ask for a day's statement or fetch it.
+    Statement,
     /// Fetch certificates or other material that moves no money.
     Certificates,
 }
@@ -68,6 +70,20 @@ pub(crate) struct Drawn {
     /// How refunds accepted now end, and after how many of the provider's seconds.
     pub(crate) refund_state: Option<crate::ledger::RefundState>,
     pub(crate) refund_delay_s: Option<u64>,
+    pub(crate) twist: StatementTwist,
+}
+
+/// What chance decided for one statement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StatementTwist {
+    /// The day's first payment is missing.
+    pub(crate) lost_line: bool,
+    /// A payment nobody asked for stands at the end.
+    pub(crate) extra_line: bool,
+    /// The day's first payment is one fen too high.
+    pub(crate) wrong_line: bool,
+    /// The published hash is not the file's.
+    pub(crate) wrong_hash: bool,
 }
 
 impl Drawn {
@@ -134,6 +150,7 @@ impl Faults {
                 kind: None,
                 refund_state: fault.refund_state,
                 refund_delay_s: fault.refund_delay_s,
+                twist: fault.statement_twist(),
             };
             if fault.kind.is_some() && dice.chance(fault.fail_ratio) {
                 drawn.kind = fault.spend();

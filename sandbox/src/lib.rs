@@ -91,7 +91,7 @@ impl Sandbox {
         let keys = tokio::task::spawn_blocking(move || keys::Keys::open(&keys_dir, &accounts)).await??;
         let world = Arc::new(World {
             clock: options.clock.clone(),
-            dice: dice::Dice::new(options.seed),
+            dice: dice::Dice::new(options.seed ^ options.clock.now().unsigned_abs().rotate_left(20)),
             accounts: options.accounts.clone(),
             keys,
             ledger: ledger::Ledger::default(),

@@ -54,7 +54,8 @@ pub struct Options {
     pub callback_unit_ms: u64,
     /// Simulated payers; off by default.
     pub payers: PayerHabits,
-    /// Seed of everything drawn by chance.
+    /// Seed of everything drawn by chance, together with the clock's time at the start: a restart under a running clock
+    /// must not give out the same trade numbers and nonces again.
     pub seed: u64,
 }
 

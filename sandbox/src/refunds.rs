@@ -1,5 +1,6 @@
 //! Brings accepted refunds to their end after a while, and announces it.
-//! Guards: a refund ends once; only an ended one is announced. Must not know: wire formats.
+//! Guards: a refund ends once; only an ended one is announced.
+//! Must not know: wire formats.
 
 use std::sync::Arc;
 

@@ -12,6 +12,8 @@ mod query;
 mod refund;
 mod refusal;
 mod reply;
+mod statement;
+mod statement_rows;
 mod transaction;
 
 use std::sync::Arc;
@@ -49,6 +51,8 @@ impl Wire for Wechatpay {
             .route("/v3/refund/domestic/refunds", post(refund::create))
             .route("/v3/refund/domestic/refunds/{out_refund_no}", get(refund::query))
             .route("/v3/certificates", get(certificates::list))
+            .route("/v3/bill/tradebill", get(statement::announce))
+            .route("/v3/billdownload/file", get(statement::download))
             .with_state(world.clone())
     }
 

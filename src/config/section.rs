@@ -1,4 +1,7 @@
 //! Reads `[server]`, `[store]`, `[routing]` and `[sandbox]`: one table each, every key with its default.
+//!
+//! Invariant: the defaults here and the comments of `config/default.toml` say the same; whoever changes one changes
+//! the other. What stands in lists (merchants, channels) has its own readers.
 
 use super::fields::Fields;
 use super::model::{Routing, SandboxServers, Server, Store, StoreUrl};

@@ -1,3 +1,5 @@
+//! Tests of the loader: a fault is a row.
+
 use super::*;
 
 const MINIMAL: &str = r#"
@@ -335,14 +337,16 @@ fn with_fakes(text: &str, dir: &Path) -> String {
     out.replace("/etc/tongdao/secrets", &dir.display().to_string()).replace("m_shop", "m_demo")
 }
 
+struct Fixed;
+
+impl crate::ports::Rng for Fixed {
+    fn draw(&self) -> u128 {
+        42
+    }
+}
+
 #[test]
 fn the_shipped_files_are_complete_and_without_fault() {
-    struct Fixed;
-    impl crate::ports::Rng for Fixed {
-        fn draw(&self) -> u128 {
-            42
-        }
-    }
     let dir = tempfile::tempdir().unwrap();
     ensure_demo_secrets(dir.path(), &Fixed).unwrap();
     let config = read(&with_fakes(BUILT_IN, dir.path())).unwrap();
@@ -354,4 +358,28 @@ fn the_shipped_files_are_complete_and_without_fault() {
     let example = include_str!("../../config/production.example.toml");
     assert!(read(&with_fakes(example, dir.path())).is_ok());
     assert_eq!(read_sandbox_servers(None, &Env::new()), config.sandbox);
+}
+
+#[tokio::test]
+async fn the_built_in_configuration_starts_on_the_keys_that_the_sandbox_makes() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| format!("{}/{name}", dir.path().display());
+    let sandbox = tongdao_sandbox::Sandbox::start(tongdao_sandbox::Options::new(at("sandbox"))).await.unwrap();
+    ensure_demo_secrets(Path::new(&at("secrets")), &Fixed).unwrap();
+    let text = BUILT_IN.replace("\"data/", &format!("\"{}/", dir.path().display()));
+    let load = |text: &str| Config::read("built-in", text, &Env::new(), tongdao_providers::REGISTRY);
+    let config = load(&text).unwrap_or_else(|faults| panic!("{faults}"));
+    let accounts: Vec<&str> = config.channels.iter().map(|channel| channel.provider.account()).collect();
+    assert_eq!(accounts, ["1900000001", "2021000000000001", "777290058110001"]);
+    let printed = config.redacted_print();
+    assert_eq!(load(&printed).unwrap_or_else(|faults| panic!("{faults}")).redacted_print(), printed);
+    // Loopback addresses and test certificates belong to the sandbox: production refuses them, each at its line.
+    let production = text.replace("environment = \"sandbox\"", "environment = \"production\"");
+    let refused = load(&production).unwrap_err();
+    for path in ["sandbox", "channels[0].wechatpay.base_url", "channels[1].alipay.gateway_url", "channels[2].unionpay"]
+    {
+        let named = |fault: &Fault| fault.path.starts_with(path) && matches!(fault.origin, Origin::Line(_));
+        assert!(refused.list.iter().any(named), "{path}: {refused}");
+    }
+    drop(sandbox);
 }

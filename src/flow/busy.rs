@@ -37,6 +37,11 @@ impl Busy {
         held.insert(name.clone()).then(|| Held { held: self.held.clone(), name })
     }
 
+    /// Takes one of `places` numbered names; `None` while all are held.
+    pub(crate) fn hold_one_of(&self, name: &str, places: u32) -> Option<Held> {
+        (0..places).find_map(|place| self.hold(format!("{name} {place}")))
+    }
+
     /// Whether somebody holds the name.
     pub(crate) fn is_held(&self, name: &str) -> bool {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).contains(name)

@@ -5,6 +5,7 @@
 //! answered like every other such message. No state of a channel stops its callbacks.
 
 use super::change::Along;
+use super::prove_end::Word;
 use super::{Flow, FlowError};
 use crate::clock::Stopwatch;
 use crate::config::Channel;
@@ -71,10 +72,10 @@ impl Flow {
             return Ok(CallbackVerdict::UnknownOrder);
         };
         let before = self.charge(charge).await?;
+        let word = Word { attempt, outcome: Outcome::Paid(payment.clone()), source: Source::Callback };
         if payment.amount != before.amount {
             let along = Along { note: Some(body), ..Along::default() };
-            let outcome = Outcome::Paid(payment.clone());
-            self.report_along(charge, attempt, outcome, Source::Callback, along).await?;
+            self.report_along(charge, word, along).await?;
             return Ok(CallbackVerdict::AmountDiffers);
         }
         let known = before.attempt(attempt).and_then(|attempt| attempt.provider_trade_no.as_deref());
@@ -83,7 +84,7 @@ impl Flow {
             return Ok(CallbackVerdict::Duplicate);
         }
         let along = Along { note: Some(body), ..Along::default() };
-        self.report_along(charge, attempt, Outcome::Paid(payment.clone()), Source::Callback, along).await?;
+        self.report_along(charge, word, along).await?;
         Ok(CallbackVerdict::Accepted)
     }
 

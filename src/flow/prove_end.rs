@@ -13,6 +13,13 @@ use tongdao_core::effect::{BreakDraft, BreakKind, EffectKey, Source};
 use tongdao_core::ids::{AttemptId, ChargeId};
 use tongdao_core::provider::{ErrorClass, Failure, Outcome, Payment};
 
+/// A provider's word on an attempt.
+pub(crate) struct Word {
+    pub(crate) attempt: AttemptId,
+    pub(crate) outcome: Outcome,
+    pub(crate) source: Source,
+}
+
 /// What is known of an attempt's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EndProof {
@@ -52,31 +59,26 @@ impl Flow {
         outcome: Outcome,
         source: Source,
     ) -> Result<Charge, FlowError> {
-        self.report_along(charge, attempt, outcome, source, Along::default()).await
+        self.report_along(charge, Word { attempt, outcome, source }, Along::default()).await
     }
 
     /// Reports with raw evidence or a fired timer in the same batch. A payment that already counts for another charge
     /// becomes a break and nothing else.
-    pub(crate) async fn report_along(
-        &self,
-        charge: ChargeId,
-        attempt: AttemptId,
-        outcome: Outcome,
-        source: Source,
-        along: Along,
-    ) -> Result<Charge, FlowError> {
+    pub(crate) async fn report_along(&self, charge: ChargeId, word: Word, along: Along) -> Result<Charge, FlowError> {
+        let Word { attempt, outcome, source } = word;
         let payment = match &outcome {
             Outcome::Paid(payment) => Some(payment.clone()),
             Outcome::Pending { .. } | Outcome::Closed | Outcome::Absent | Outcome::Failed(_) | Outcome::Unknown(_) => {
                 None
             }
         };
+        let fired = along.fired;
         let input = Input::Reported { attempt, outcome, source };
         match self.change(charge, &[input], along).await {
             Ok(changed) => Ok(changed.charge),
             Err(error) if is_credited_elsewhere(&error) => {
                 let Some(payment) = payment else { return Err(error) };
-                self.credited_elsewhere(charge, attempt, &payment).await
+                self.credited_elsewhere(charge, attempt, &payment, fired).await
             }
             Err(error) => Err(error),
         }
@@ -95,13 +97,16 @@ impl Flow {
         };
         let answer = self.ask_close(channel, &order, channel.timeout).await;
         tracing::debug!(charge_id = %charge.id, attempt_id = %attempt.id, ?answer, "asked to close");
-        match self.ask_query(channel, &order, Duration::from_secs(2).min(channel.timeout)).await {
+        let second = self.ask_query(channel, &order, Duration::from_secs(2).min(channel.timeout)).await;
+        if matches!(second, Outcome::Pending { closable: true, .. }) {
             // Still open after a close: the close did not work, which is a doubt and not an unprovable end.
-            Outcome::Pending { closable: true, .. } => {
-                Outcome::Unknown(Failure::new(ErrorClass::Unknown, "not_closed", "the order is open after a close"))
-            }
-            other => other,
+            return Outcome::Unknown(Failure::new(
+                ErrorClass::Unknown,
+                "not_closed",
+                "the order is open after a close",
+            ));
         }
+        second
     }
 
     async fn conclude(
@@ -113,7 +118,7 @@ impl Flow {
     ) -> Result<(EndProof, Charge), FlowError> {
         let unprovable = matches!(outcome, Outcome::Pending { closable: false, .. });
         let along = Along { fired, ..Along::default() };
-        let charge = self.report_along(charge, id, outcome, Source::Query, along).await?;
+        let charge = self.report_along(charge, Word { attempt: id, outcome, source: Source::Query }, along).await?;
         let status = charge.attempt(id).map(Attempt::status);
         let proof = match status {
             Some(AttemptStatus::Closed | AttemptStatus::Failed) => EndProof::Ended,
@@ -130,6 +135,7 @@ impl Flow {
         id: ChargeId,
         attempt: AttemptId,
         payment: &Payment,
+        fired: Option<EffectKey>,
     ) -> Result<Charge, FlowError> {
         let charge = self.charge(id).await?;
         let draft = BreakDraft {
@@ -139,10 +145,13 @@ impl Flow {
             amount: payment.amount,
             evidence: "this payment already counts for another charge".to_owned(),
         };
-        let now = self.clock.now();
-        let breach = super::batch::breach_of(&charge, &draft, now);
+        // The charge's own birth dates the break, so that each repeat names the same one.
+        let breach = super::batch::breach_of(&charge, &draft, charge.created_at);
         tracing::error!(charge_id = %id, break_id = %breach.id, "a payment was claimed twice");
         self.open_break_once(breach).await?;
-        Ok(charge)
+        // For this charge nothing is known then: its attempt is asked about again by the ladder.
+        let why = Failure::new(ErrorClass::Unknown, "credited_elsewhere", "the payment counts for another charge");
+        let input = Input::Reported { attempt, outcome: Outcome::Unknown(why), source: Source::Query };
+        Ok(self.change(id, &[input], Along { fired, ..Along::default() }).await?.charge)
     }
 }

@@ -61,7 +61,9 @@ impl Flow {
             amount: asked.amount,
             reason: asked.reason,
         };
-        let sending = self.busy.is_held(&sending(asked.charge));
+        // Held over the commit: no try of `charge.paid` may begin between the look and the fence.
+        let quiet = self.busy.hold(sending(asked.charge));
+        let sending = quiet.is_none();
         let owner = Owner::Request(asked.request_hash, asked.charge);
         let along = Along { claims: vec![Claim { reference: number, owner }], ..Along::default() };
         let input = Input::Refund { new: Box::new(new), sending };
@@ -95,7 +97,9 @@ impl Flow {
         refund: RefundId,
         fired: Option<EffectKey>,
     ) -> Result<Charge, FlowError> {
-        let Some(_held) = self.busy.hold(format!("refund {refund}")) else { return self.charge(id).await };
+        let Some(_held) = self.busy.hold(format!("refund {refund}")) else {
+            return Err(FlowError::InProgress { retry_after_s: 1 });
+        };
         let charge = self.charge(id).await?;
         let Some(before) = charge.refund(refund).cloned() else { return Err(FlowError::NotFound) };
         if before.ended_at.is_some() {
@@ -117,11 +121,12 @@ impl Flow {
         if !refund.ask_first {
             return self.ask_refund(&channel, &order, channel.timeout).await;
         }
-        match self.ask_refund_query(&channel, &order, channel.timeout).await {
+        let known = self.ask_refund_query(&channel, &order, channel.timeout).await;
+        if known == RefundOutcome::Absent {
             // It never arrived: the same number goes out at once.
-            RefundOutcome::Absent => self.ask_refund(&channel, &order, channel.timeout).await,
-            known => known,
+            return self.ask_refund(&channel, &order, channel.timeout).await;
         }
+        known
     }
 
     /// Clears a timer that has nothing left to do.

@@ -5,6 +5,7 @@
 
 use super::busy::{collecting, sending};
 use super::change::Along;
+use super::prove_end::Word;
 use super::{Flow, FlowError};
 use crate::ports::Due;
 use tongdao_core::attempt::{Attempt, AttemptStatus};
@@ -25,7 +26,9 @@ impl Flow {
                 self.change(due.charge, &[Input::Expire], along).await?;
             }
             EffectKey::Deadline => {
-                let sending = self.busy.is_held(&sending(due.charge));
+                // Held over the commit: no try of `charge.paid` may begin between the look and the fence.
+                let quiet = self.busy.hold(sending(due.charge));
+                let sending = quiet.is_none();
                 self.change(due.charge, &[Input::Deadline { sending }], along).await?;
             }
             EffectKey::Attempt(attempt) => self.watch(due.charge, attempt, along).await?,
@@ -75,7 +78,7 @@ impl Flow {
                 Outcome::Unknown(Failure::new(ErrorClass::Misconfigured, "no_channel", "its channel is not configured"))
             }
         };
-        self.report_along(charge.id, id, outcome, Source::Query, along).await?;
+        self.report_along(charge.id, Word { attempt: id, outcome, source: Source::Query }, along).await?;
         Ok(())
     }
 

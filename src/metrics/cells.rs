@@ -1,4 +1,7 @@
 //! Metrics of one closed label, made once and found without a lookup by text.
+//!
+//! Invariant: every value of the label has its metric from the start, so each series exists as 0. It knows neither
+//! names nor registries.
 
 use super::labels::Label;
 

@@ -138,7 +138,7 @@ impl Metrics {
         }
     }
 
-    /// What came of a call to a provider, once its reply was read.
+    /// What came of a call that was sent: its reply as it was read, or that there was none.
     pub fn call_answered(&self, channel: &ChannelId, operation: Operation, outcome: CallOutcome) {
         let channels = self.channels.load();
         count(channels.get(channel).and_then(|series| series.calls.at(operation)?.at(outcome)));

@@ -1,5 +1,7 @@
-//! The closed words that stand in labels. A label value that is not here, in the core's words, or in the
-//! configuration does not exist.
+//! The closed words that stand in labels.
+//!
+//! Invariant: a label value that is not here, in the core's words, or in the configuration does not exist, so the
+//! number of series is known beforehand and nothing that a caller sends can make a new one.
 
 use crate::ports::Operation;
 use tongdao_core::charge::Stage;

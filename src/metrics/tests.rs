@@ -1,3 +1,5 @@
+//! Tests of the metrics, by their text form.
+
 use super::*;
 use crate::ports::Operation;
 use std::collections::BTreeSet;

@@ -7,9 +7,11 @@
 
 use crate::ports::Io;
 use std::ops::Range;
+use std::time::Duration;
 use tongdao_core::time::UnixMillis;
 
-/// All changes that must become durable together.
+/// All changes that must become durable together. Conditions look at the state before the batch; then deletes come
+/// before puts and clearing before setting, so what is both removed and written stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RawBatch {
     /// Records to write, each under its condition.
@@ -130,7 +132,7 @@ pub(crate) struct Committed {
 
 /// A store of bytes.
 pub(crate) trait Engine: Send + Sync {
-    /// Applies a batch whole, durable on return.
+    /// Applies a batch whole, durable on return. A caller that stops waiting does not take its batch back.
     fn commit(&self, batch: RawBatch, urgency: Urgency) -> Io<'_, Result<Committed, CommitError>>;
     /// Reads one record.
     fn load(&self, key: &[u8]) -> Result<Option<Record>, ReadError>;
@@ -147,4 +149,21 @@ pub(crate) trait Engine: Send + Sync {
     fn queue_depth(&self) -> usize;
     /// Stops taking batches, writes what is queued, checkpoints. Reads still work.
     fn close(&self) -> Io<'_, ()>;
+}
+
+/// Hears of each group of batches, for the metrics.
+pub(crate) trait CommitObserver: Send + Sync {
+    /// A group of `batch_size` batches became durable and visible, `took` after the first was taken from the queue.
+    fn committed(&self, batch_size: usize, took: Duration);
+    /// The store was poisoned and takes nothing any more.
+    fn failed(&self);
+}
+
+/// Hears and forgets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NoObserver;
+
+impl CommitObserver for NoObserver {
+    fn committed(&self, _batch_size: usize, _took: Duration) {}
+    fn failed(&self) {}
 }

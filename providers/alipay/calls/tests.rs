@@ -2,36 +2,15 @@
 
 use super::*;
 use crate::alipay::testing::{
-    NOW, ORDER_NO, REFUND_NO, SELLER_ID, TRADE_NO, account, answer, biz, html, order, parameters, refund_order,
-    unsigned,
+    NOW, ORDER_NO, SELLER_ID, TRADE_NO, account, answer, biz, html, no, ok, order, sent, unsigned, with,
 };
 use crate::shared::form;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn sent<T: std::fmt::Debug>(next: Next<T>) -> BTreeMap<String, String> {
-    let Next::Call(call) = next else { panic!("nothing is sent: {next:?}") };
-    parameters(&call)
-}
-
 fn pay_of(outcome: &Outcome) -> &Pay {
     let Outcome::Pending { pay: Some(pay), closable: false } = outcome else { panic!("{outcome:?}") };
     pay
-}
-
-fn with(mut node: Value, more: &Value) -> Value {
-    for (key, value) in more.as_object().unwrap() {
-        node[key] = value.clone();
-    }
-    node
-}
-
-fn ok(more: &Value) -> Value {
-    with(json!({"code": "10000", "msg": "Success", "out_trade_no": ORDER_NO, "trade_no": TRADE_NO}), more)
-}
-
-fn no(code: &str, sub_code: &str) -> Value {
-    json!({"code": code, "msg": "…", "sub_code": sub_code, "sub_msg": "…"})
 }
 
 fn created(node: &Value) -> Outcome {
@@ -48,14 +27,6 @@ fn queried(node: &Value) -> Outcome {
 
 fn closed(node: &Value) -> Outcome {
     read_close(&account(), &order(Scene::Qr), &answer(CLOSE, node))
-}
-
-fn refunded(node: &Value) -> RefundOutcome {
-    read_refund(&account(), &refund_order(), &answer(REFUND, node))
-}
-
-fn refund_asked(node: &Value) -> RefundOutcome {
-    read_refund_query(&account(), &refund_order(), &answer(REFUND_QUERY, node))
 }
 
 #[test]
@@ -307,7 +278,6 @@ fn a_failed_question_proves_nothing() {
         let node = no(code, sub_code);
         assert!(matches!(queried(&node), Outcome::Unknown(_)), "{code} {sub_code}");
         assert!(matches!(closed(&node), Outcome::Unknown(_)), "{code} {sub_code}");
-        assert!(matches!(refund_asked(&node), RefundOutcome::Unknown(_)), "{code} {sub_code}");
     }
 }
 
@@ -324,87 +294,6 @@ fn a_close_is_never_an_end() {
     assert_eq!(fields["method"], "alipay.trade.query");
     assert_eq!(biz(&fields), json!({"out_trade_no": ORDER_NO}));
     assert!(!fields.contains_key("notify_url"));
-}
-
-#[test]
-fn a_refund_carries_our_number_and_its_own_sum() {
-    let fields = sent(refund(&account(), &refund_order(), NOW));
-    assert_eq!(fields["method"], "alipay.trade.refund");
-    assert_eq!(
-        biz(&fields),
-        json!({"out_trade_no": ORDER_NO, "refund_amount": "10.00", "out_request_no": REFUND_NO, "refund_reason": "未发货"})
-    );
-    let fields = sent(refund_query(&account(), &refund_order(), NOW));
-    assert_eq!(fields["method"], "alipay.trade.fastpay.refund.query");
-    assert_eq!(biz(&fields), json!({"out_trade_no": ORDER_NO, "out_request_no": REFUND_NO}));
-}
-
-#[test]
-fn a_refund_succeeds_only_when_money_moved() {
-    let moved = ok(&json!({"fund_change": "Y", "refund_fee": "60.00"}));
-    assert_eq!(refunded(&moved), RefundOutcome::Succeeded { amount: None }, "refund_fee is cumulative");
-    for doubtful in [
-        json!({"fund_change": "N"}),
-        json!({"fund_change": null}),
-        json!({"refund_fee": "9.99"}),
-        json!({
-            "refund_fee": "much"
-        }),
-    ] {
-        assert_eq!(refunded(&with(moved.clone(), &doubtful)), RefundOutcome::Pending, "{doubtful}");
-    }
-    assert!(matches!(refunded(&with(moved.clone(), &json!({"out_trade_no": "OTHER"}))), RefundOutcome::Unknown(_)));
-    let reply = unsigned(REFUND, &moved);
-    assert!(matches!(read_refund(&account(), &refund_order(), &reply), RefundOutcome::Unknown(_)));
-}
-
-#[test]
-fn a_refused_refund_keeps_its_number_while_it_may_still_go_through() {
-    for (code, sub_code, wanted) in [
-        ("40004", "ACQ.SELLER_BALANCE_NOT_ENOUGH", "later"),
-        ("40004", "ACQ.REASON_TRADE_BEEN_FREEZEN", "later"),
-        ("40005", "isv.app-call-limited", "later"),
-        ("40006", "isv.insufficient-isv-permissions", "later"),
-        ("40004", "ACQ.REFUND_AMT_NOT_EQUAL_TOTAL", "refused"),
-        ("40004", "ACQ.TRADE_HAS_FINISHED", "refused"),
-        ("40004", "ACQ.TRADE_NOT_EXIST", "refused"),
-        ("40004", "ACQ.SYSTEM_ERROR", "unknown"),
-        ("40004", "ACQ.DISCORDANT_REPEAT_REQUEST", "unknown"),
-        ("40004", "ACQ.TRADE_HAS_CLOSE", "unknown"),
-        ("20000", "aop.ACQ.SYSTEM_ERROR", "unknown"),
-    ] {
-        let outcome = refunded(&no(code, sub_code));
-        let is_as_wanted = match wanted {
-            "later" => matches!(outcome, RefundOutcome::Later(_)),
-            "refused" => matches!(outcome, RefundOutcome::Refused(_)),
-            _ => matches!(outcome, RefundOutcome::Unknown(_)),
-        };
-        assert!(is_as_wanted, "{sub_code}: {outcome:?}");
-        let reply = unsigned(REFUND, &no(code, sub_code));
-        let read = read_refund(&account(), &refund_order(), &reply);
-        assert!(matches!(read, RefundOutcome::Unknown(_)), "{sub_code} without a signature");
-    }
-}
-
-#[test]
-fn a_refund_query_without_a_status_means_that_it_never_arrived() {
-    let absent = ok(&json!({"out_request_no": REFUND_NO}));
-    assert_eq!(refund_asked(&absent), RefundOutcome::Absent);
-    assert_eq!(refund_asked(&no("40004", "ACQ.TRADE_NOT_EXIST")), RefundOutcome::Absent);
-    let done = with(absent, &json!({"refund_status": "REFUND_SUCCESS", "refund_amount": "10.00"}));
-    assert_eq!(refund_asked(&done), RefundOutcome::Succeeded { amount: Some(Money::cny(1000)) });
-    let running = with(done.clone(), &json!({"refund_status": "REFUND_PROCESSING"}));
-    assert_eq!(refund_asked(&running), RefundOutcome::Pending);
-    for wrong in [
-        json!({"out_request_no": "OTHER"}),
-        json!({"out_trade_no": "OTHER"}),
-        json!({
-            "refund_amount": "10.00 "
-        }),
-    ] {
-        let read = refund_asked(&with(done.clone(), &wrong));
-        assert!(matches!(read, RefundOutcome::Unknown(_)), "{wrong}");
-    }
 }
 
 #[test]

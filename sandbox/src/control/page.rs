@@ -1,5 +1,6 @@
 //! The page for people: open codes with a button each, and the latest payments.
-//! Guards: everything a merchant wrote is escaped. Must not know: how a scan works (it posts to `/scan`).
+//! Guards: everything a merchant wrote is escaped.
+//! Must not know: how a scan works (it posts to `/scan`).
 
 use std::fmt::Write;
 

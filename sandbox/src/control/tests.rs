@@ -1,4 +1,6 @@
 //! The control server as people and tests use it.
+//! Each test drives the running server with an HTTP client, as a browser or a script would.
+//! Must not know: the Rust handle's own calls, beyond starting the sandbox.
 
 use serde_json::{Value, json};
 

@@ -1,8 +1,10 @@
 //! One fault: what it does to requests, to callbacks and to refunds, and when it ends.
-//! Guards: the default does nothing. Must not know: where it applies.
+//! Guards: the default does nothing.
+//! Must not know: where it applies.
 
 use serde::{Deserialize, Serialize};
 
+use super::StatementTwist;
 use crate::ledger::RefundState;
 use crate::wire::Twist;
 
@@ -50,6 +52,14 @@ pub struct Fault {
     pub bad_signature: bool,
     /// Callbacks: a key name nobody knows.
     pub unknown_serial: bool,
+    /// Statements: the day's first payment is missing.
+    pub lost_line: bool,
+    /// Statements: a payment nobody asked for stands at the end.
+    pub extra_line: bool,
+    /// Statements: the day's first payment is one fen too high.
+    pub wrong_line: bool,
+    /// Statements: the published hash is not the file's.
+    pub wrong_hash: bool,
 }
 
 /// The ways a request fails. "Commit" is the moment the provider books what was asked.
@@ -112,6 +122,10 @@ impl Default for Fault {
             stale: false,
             bad_signature: false,
             unknown_serial: false,
+            lost_line: false,
+            extra_line: false,
+            wrong_line: false,
+            wrong_hash: false,
         }
     }
 }
@@ -130,6 +144,15 @@ impl Fault {
     pub(super) fn spend(&mut self) -> Option<FaultKind> {
         self.count = self.count.map(|left| left.saturating_sub(1));
         self.kind
+    }
+
+    pub(super) fn statement_twist(&self) -> StatementTwist {
+        StatementTwist {
+            lost_line: self.lost_line,
+            extra_line: self.extra_line,
+            wrong_line: self.wrong_line,
+            wrong_hash: self.wrong_hash,
+        }
     }
 
     pub(super) fn twist(&self) -> Twist {

@@ -1,5 +1,6 @@
 //! RSA-2048 keys: PKCS#1 v1.5 over SHA-256, PEM in and out.
-//! Guards: a private key never appears in `Debug`. Must not know: whose key it is.
+//! Guards: a private key never appears in `Debug`.
+//! Must not know: whose key it is.
 
 use std::fmt;
 

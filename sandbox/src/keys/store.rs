@@ -1,5 +1,6 @@
 //! One folder of keys: read a file, or make it and write it once.
-//! Guards: an existing file wins over what would be made; private files have mode 0600. Must not know: which provider.
+//! Guards: an existing file wins over what would be made; private files have mode 0600.
+//! Must not know: which provider.
 
 use std::fs;
 use std::io::Write;

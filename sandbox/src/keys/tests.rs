@@ -1,4 +1,6 @@
 //! Keys on disk: made once, read again, of the documented names and forms.
+//! A restart must find the keys the daemon was configured with, so files are compared across two openings.
+//! Must not know: the servers.
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,5 +1,6 @@
 //! The book as tests and people read it: plain rows, as JSON on the control server.
-//! Guards: a copy, never a handle into the book. Must not know: wire formats.
+//! Guards: a copy, never a handle into the book.
+//! Must not know: wire formats.
 
 use serde::Serialize;
 

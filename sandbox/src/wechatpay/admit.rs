@@ -36,6 +36,8 @@ pub(super) struct Admitted {
     pub(super) mode: Mode,
     pub(super) uri: Uri,
     pub(super) body: Vec<u8>,
+    /// The host asked, as the caller wrote it.
+    pub(super) host: String,
     request_id: String,
 }
 
@@ -52,10 +54,18 @@ pub(super) async fn admit(
     };
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     let raw = Raw { method: head.method.as_str(), target, headers: &head.headers, body: &body };
+    let host = raw.header(header::HOST);
     match establish(world, family, &raw) {
-        Ok((account, keys, mode)) => {
-            Ok(Admitted { world: world.clone(), account, keys, mode, uri: head.uri, body, request_id })
-        }
+        Ok((account, keys, mode)) => Ok(Admitted {
+            world: world.clone(),
+            account,
+            keys,
+            mode,
+            host: host.to_owned(),
+            uri: head.uri,
+            body,
+            request_id,
+        }),
         Err(refusal) => Err(Box::new(refusal.reply(&format!("{request_id}-268443699")))),
     }
 }
@@ -69,13 +79,23 @@ impl Admitted {
         &self.keys
     }
 
+    /// This merchant's place among the faults.
+    pub(super) fn scope(&self, operation: Operation) -> Scope<'_> {
+        Scope { provider: ProviderName::Wechatpay, account: &self.account.mch_id, operation }
+    }
+
+    /// Words an error.
+    pub(super) fn refuse(&self, refusal: &Refusal) -> Response<Body> {
+        refusal.reply(&format!("{}-268435462", self.request_id))
+    }
+
     /// Runs the work under the fault drawn for this merchant and operation, and words the answer.
     pub(super) async fn answer(
         &self,
         operation: Operation,
         work: impl FnOnce(&Drawn) -> Result<Option<Value>, Refusal>,
     ) -> Response<Body> {
-        let scope = Scope { provider: ProviderName::Wechatpay, account: &self.account.mch_id, operation };
+        let scope = self.scope(operation);
         let refusal = |kind: FaultKind| {
             if kind == FaultKind::Accepted {
                 return self.signed(StatusCode::ACCEPTED, String::new(), false);
@@ -85,7 +105,7 @@ impl Admitted {
         let work = |drawn: &Drawn| match work(drawn) {
             Ok(Some(body)) => self.signed(StatusCode::OK, body.to_string(), drawn.is(FaultKind::BadSignature)),
             Ok(None) => self.signed(StatusCode::NO_CONTENT, String::new(), drawn.is(FaultKind::BadSignature)),
-            Err(refusal) => refusal.reply(&format!("{}-268435462", self.request_id)),
+            Err(refusal) => self.refuse(&refusal),
         };
         serve::answer(&self.world, &scope, refusal, work).await
     }
@@ -98,11 +118,15 @@ impl Admitted {
         Ok(body)
     }
 
+    /// The parameters of the query, in order.
+    pub(super) fn parameters(&self) -> Vec<(String, String)> {
+        let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&self.uri);
+        query.map(|query| query.0).unwrap_or_default()
+    }
+
     /// The query must name this merchant and nothing else (section 1.2).
     pub(super) fn require_mchid_in_query(&self) -> Result<(), Refusal> {
-        let query = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&self.uri)
-            .map(|query| query.0)
-            .unwrap_or_default();
+        let query = self.parameters();
         if let Some((name, value)) = query.iter().find(|(name, _)| name != "mchid") {
             return Err(Refusal::parameter(
                 &format!("/query/{name}"),

@@ -1,5 +1,6 @@
 //! The platform certificate, encrypted with the merchant's APIv3 key (section 1.6), and that encryption itself.
-//! Guards: only the merchant's own key opens what is answered here. Must not know: callbacks.
+//! Guards: only the merchant's own key opens what is answered here.
+//! Must not know: callbacks.
 
 use std::sync::Arc;
 

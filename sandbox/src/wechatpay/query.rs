@@ -1,5 +1,6 @@
 //! Asking for an order, by the merchant's number or, once paid, by the provider's (section 1.2).
-//! Guards: the query names the merchant and is part of the signed target. Must not know: how the answer is written.
+//! Guards: the query names the merchant and is part of the signed target.
+//! Must not know: how the answer is written.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! WeChat Pay's error answers: HTTP status, code, message and, for a bad parameter, where it stands (sections 0 and 5).
-//! Guards: error answers are never signed. Must not know: why an operation refused.
+//! Guards: error answers are never signed.
+//! Must not know: why an operation refused.
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};

@@ -1,4 +1,6 @@
 //! The WeChat Pay server over real HTTP, driven by a merchant that shares no code with it.
+//! Here are the lives of orders; admission, parameters, refunds, statements and faults have files of their own.
+//! Must not know: the server's signing or checking code.
 
 pub(crate) mod merchant;
 
@@ -6,6 +8,7 @@ mod admission;
 mod faults;
 mod parameters;
 mod refunds;
+mod statements;
 
 use serde_json::json;
 

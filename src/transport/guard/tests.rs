@@ -1,3 +1,5 @@
+//! Tests of the guard: rows of URLs and what is said of them.
+
 use super::UrlFault::{Credentials, Fragment, NotAUrl, OddHost, Port, Private, Scheme};
 use super::*;
 

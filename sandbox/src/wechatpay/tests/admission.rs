@@ -1,4 +1,6 @@
 //! Who is let in: signatures, times, names and manners.
+//! Each request is good but for one bend, so a refusal can have one cause only.
+//! Must not know: what an admitted request does.
 
 use super::merchant::{Call, MCH_ID, Merchant};
 

@@ -1,4 +1,6 @@
 //! Faults over the wire: what is answered, and what was booked nevertheless.
+//! Answers are compared with the ledger, so that "before" and "after commit" mean what they say.
+//! Must not know: how faults are drawn.
 
 use std::sync::atomic::Ordering;
 

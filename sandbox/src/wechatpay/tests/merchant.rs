@@ -1,5 +1,6 @@
 //! A merchant made of the documents alone: it signs with keys read from disk, checks every signature it is given, and
-//! receives callbacks on a socket of its own. Nothing here calls the server's own signing or checking.
+//! receives callbacks on a socket of its own.
+//! Nothing here calls the server's own signing or checking.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU16, Ordering};
@@ -181,7 +182,13 @@ impl Merchant {
         self.try_send(call).await.unwrap()
     }
 
-    pub(crate) async fn try_send(&self, call: &Call) -> Result<Answer, reqwest::Error> {
+    /// The body as bytes, for files.
+    pub(crate) async fn bytes(&self, call: &Call) -> (u16, Vec<u8>) {
+        let response = self.request(call).send().await.unwrap();
+        (response.status().as_u16(), response.bytes().await.unwrap().to_vec())
+    }
+
+    fn request(&self, call: &Call) -> reqwest::RequestBuilder {
         let url = format!("http://{}{}", self.sandbox.addresses().wechatpay, call.target);
         let method = reqwest::Method::from_bytes(call.method.as_bytes()).unwrap();
         let mut request = self
@@ -200,7 +207,11 @@ impl Merchant {
         if !call.body.is_empty() {
             request = request.header("content-type", "application/json").body(call.body.clone());
         }
-        let response = request.send().await?;
+        request
+    }
+
+    pub(crate) async fn try_send(&self, call: &Call) -> Result<Answer, reqwest::Error> {
+        let response = self.request(call).send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await?;
         let signed =

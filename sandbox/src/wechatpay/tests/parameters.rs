@@ -1,4 +1,6 @@
 //! Bodies the server refuses, a row each.
+//! A case is a line: what is changed in a good order, and the pointer the refusal must name.
+//! Must not know: the server's tables.
 
 use serde_json::{Value, json};
 

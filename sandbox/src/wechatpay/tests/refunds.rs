@@ -1,4 +1,6 @@
 //! Refunds over the wire.
+//! The merchant checks every signature on the way; sums are compared with the ledger.
+//! Must not know: how refunds settle.
 
 use serde_json::{Value, json};
 

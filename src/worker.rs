@@ -1,0 +1,177 @@
+//! The loops that turn due timers into flow calls, and the daemon's housekeeping.
+//!
+//! Invariants: each timer has one task at a time; a timer that fails stays due and is tried again after a pause, so
+//! no error spins and none is forgotten (L4). Work in flight is bounded. It knows flows and the clock, no adapter.
+
+mod upkeep;
+
+pub use upkeep::upkeep;
+
+use crate::flow::{Flow, FlowError};
+use crate::ports::{Due, StoreError};
+use crate::tasks::Tasks;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Notify, Semaphore};
+use tongdao_core::effect::EffectKey;
+use tongdao_core::ids::ChargeId;
+use tongdao_core::time::UnixMillis;
+
+/// Timers at work at once; most of the time they wait for a provider or a merchant.
+const AT_ONCE_MAX: usize = 256;
+/// Timers read at once, beside those that are at work or rest: a slow merchant's queue hides nobody else's.
+const LOOK_AHEAD: usize = 1024;
+/// A timer whose flow failed rests for so long.
+const PAUSE_MS: i64 = 1000;
+/// Never sleep longer without a look: a clock may have been stepped.
+const LOOK_EVERY_MS: i64 = 1000;
+
+type TimerId = (ChargeId, EffectKey);
+
+/// What is at work (`None`) or resting until a moment.
+#[derive(Default)]
+struct Engaged(Mutex<BTreeMap<TimerId, Option<UnixMillis>>>);
+
+/// Runs due timers until the tasks are told to stop; timers at work are then left to finish.
+pub async fn run_timers(flow: Arc<Flow>, tasks: Tasks) {
+    let worker = Worker {
+        flow,
+        engaged: Arc::default(),
+        room: Arc::new(Semaphore::new(AT_ONCE_MAX)),
+        finished: Arc::new(Notify::new()),
+        tasks: tasks.clone(),
+    };
+    loop {
+        tokio::select! {
+            () = tasks.stopped() => return,
+            () = worker.round() => {}
+        }
+    }
+}
+
+struct Worker {
+    flow: Arc<Flow>,
+    engaged: Arc<Engaged>,
+    room: Arc<Semaphore>,
+    finished: Arc<Notify>,
+    tasks: Tasks,
+}
+
+impl Worker {
+    /// Starts what is due, then waits for the next moment at which something may be.
+    async fn round(&self) {
+        let now = self.flow.clock.now();
+        let due = match self.flow.store.due(now, LOOK_AHEAD.saturating_add(self.engaged.count())).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::error!(%error, "the due timers could not be read");
+                Vec::new()
+            }
+        };
+        let webhooks = due.iter().filter(|due| matches!(due.key, EffectKey::Webhook(_))).count();
+        self.flow.metrics.webhook_queue_depth(u64::try_from(webhooks).unwrap_or(u64::MAX));
+        self.engaged.sweep(&due);
+        for timer in due {
+            self.engage(timer, now).await;
+        }
+        let next = self.flow.store.next_due().await.ok().flatten();
+        // What is due and not engaged rests; a look each second finds it again.
+        let wake_at = next.filter(|at| *at > now).unwrap_or(now.plus_ms(LOOK_EVERY_MS)).min(now.plus_ms(LOOK_EVERY_MS));
+        tokio::select! {
+            () = self.flow.timers_moved() => {}
+            () = self.finished.notified() => {}
+            () = self.flow.clock.sleep_until(wake_at) => {}
+        }
+    }
+
+    async fn engage(&self, due: Due, now: UnixMillis) {
+        let id = (due.charge, due.key);
+        if !self.engaged.take(id, now) {
+            return;
+        }
+        let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
+        let (flow, engaged, finished) = (self.flow.clone(), self.engaged.clone(), self.finished.clone());
+        self.tasks.spawn("timer", async move {
+            let release = Release { engaged: &engaged, id, finished: &finished, until: Mutex::new(None) };
+            let fired = flow.fire(due).await;
+            if let Err(error) = fired {
+                report(&error, due);
+                release.rest_until(flow.clock.now().plus_ms(PAUSE_MS));
+            }
+            drop(permit);
+        });
+    }
+}
+
+fn report(error: &FlowError, due: Due) {
+    match error {
+        FlowError::InProgress { .. } => {
+            tracing::debug!(charge_id = %due.charge, key = ?due.key, "a timer waits for what is in progress");
+        }
+        FlowError::Store(StoreError::Closed) => {}
+        FlowError::NotFound
+        | FlowError::Refused(_)
+        | FlowError::Conflict
+        | FlowError::NoChannel(_)
+        | FlowError::ChannelRejected(_)
+        | FlowError::Store(_) => {
+            tracing::error!(charge_id = %due.charge, key = ?due.key, %error, "a timer's work failed; it is tried again");
+        }
+    }
+}
+
+impl Engaged {
+    fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Forgets what rests and is not due any more.
+    fn sweep(&self, due: &[Due]) {
+        let due: BTreeSet<TimerId> = due.iter().map(|due| (due.charge, due.key)).collect();
+        let mut engaged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        engaged.retain(|id, rests| rests.is_none() || due.contains(id));
+    }
+
+    /// Takes a timer unless it is at work or resting.
+    fn take(&self, id: TimerId, now: UnixMillis) -> bool {
+        let mut engaged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match engaged.get(&id) {
+            Some(None) => false,
+            Some(Some(until)) if now < *until => false,
+            Some(Some(_)) | None => {
+                engaged.insert(id, None);
+                true
+            }
+        }
+    }
+}
+
+/// Frees a timer however its task ends; one that failed or panicked rests first.
+struct Release<'a> {
+    engaged: &'a Engaged,
+    id: TimerId,
+    finished: &'a Notify,
+    until: Mutex<Option<UnixMillis>>,
+}
+
+impl Release<'_> {
+    fn rest_until(&self, at: UnixMillis) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+}
+
+impl Drop for Release<'_> {
+    fn drop(&mut self) {
+        let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut engaged = self.engaged.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match until {
+            Some(_) => {
+                engaged.insert(self.id, until);
+            }
+            None => {
+                engaged.remove(&self.id);
+                self.finished.notify_one();
+            }
+        }
+    }
+}

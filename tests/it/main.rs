@@ -1,0 +1,13 @@
+//! The daemon as a whole, in one process with the sandbox providers and a merchant's server, over real HTTP on free
+//! ports. Time is one movable clock that all of them share, so no test waits for a ladder.
+
+mod callbacks;
+mod charges;
+mod delivery;
+mod failover;
+mod kill;
+mod merchant;
+mod refunds;
+mod restart;
+mod retry;
+mod world;

@@ -1,0 +1,298 @@
+//! One world a test: sandbox, daemon, merchant and a clock.
+
+use crate::merchant::Merchant;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+use tongdao::client::MerchantClient;
+use tongdao::clock::SystemClock;
+use tongdao::config::Config;
+use tongdao::daemon::{self, Running};
+use tongdao::ports::Clock as _;
+use tongdao_core::secret::Secret;
+use tongdao_sandbox::{
+    Clock, Fault, FaultKind, FaultScope, FaultSetting, Operation, Options, ProviderName, Sandbox, ScanRequest, Scanned,
+};
+
+pub const WEBHOOK_SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+pub const KEY: &str = "a merchant key of at least 32 bytes, for tests";
+
+/// Everything that a test plays with.
+pub struct World {
+    pub daemon: Option<Running>,
+    pub sandbox: Sandbox,
+    pub merchant: Merchant,
+    pub clock: SystemClock,
+    pub client: MerchantClient,
+    config: String,
+    _dir: tempfile::TempDir,
+}
+
+/// What a test wants otherwise than usual.
+#[derive(Default)]
+pub struct Wishes {
+    /// Lines for the merchant's section.
+    pub merchant: &'static str,
+    /// Lines for every channel.
+    pub channel: &'static str,
+}
+
+impl World {
+    pub async fn start() -> Self {
+        Self::with(Wishes::default()).await
+    }
+
+    pub async fn with(wishes: Wishes) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = SystemClock::new();
+        let sandbox = start_sandbox(&clock).await;
+        let merchant = Merchant::start(WEBHOOK_SECRET.to_vec()).await;
+        let port = free_port();
+        let config = config_text(&dir, &sandbox, &merchant, port, &wishes);
+        let daemon = start_daemon(&config, &clock).await;
+        let client = client(&daemon, "key_test", KEY, &clock);
+        Self { daemon: Some(daemon), sandbox, merchant, clock, client, config, _dir: dir }
+    }
+
+    /// Stops the daemon in order and starts it again on what it left.
+    pub async fn restart(&mut self) {
+        let daemon = self.daemon.take().unwrap();
+        assert!(daemon.stop().await, "the daemon did not stop in time");
+        self.daemon = Some(start_daemon(&self.config, &self.clock).await);
+    }
+
+    pub fn advance_s(&self, s: i64) {
+        self.clock.advance_ms(s * 1000);
+    }
+
+    /// Opens a charge of 19.99 and answers it; `more` is merged in.
+    pub async fn open(&self, more: Value) -> Value {
+        let (status, charge) = self.try_open(more).await;
+        assert_eq!(status, 201, "{charge}");
+        charge
+    }
+
+    pub async fn try_open(&self, more: Value) -> (u16, Value) {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let n = COUNT.fetch_add(1, Ordering::SeqCst);
+        let mut body = json!({ "merchant_order_no": format!("T{n}"), "amount": 1999, "subject": "点卡 100 元" });
+        for (key, value) in more.as_object().unwrap() {
+            body[key] = value.clone();
+        }
+        self.client.post("/v1/charges", &body).await.unwrap()
+    }
+
+    pub async fn charge(&self, id: &str) -> Value {
+        let (status, charge) = self.client.get(&format!("/v1/charges/{id}")).await.unwrap();
+        assert_eq!(status, 200, "{charge}");
+        charge
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        self.client.post(path, &body).await.unwrap()
+    }
+
+    /// A payer pays the charge's current code.
+    pub fn pay(&self, charge: &Value) -> Scanned {
+        self.scan(&code_of(&charge["attempt"])).unwrap()
+    }
+
+    pub fn scan(&self, code: &str) -> Result<Scanned, tongdao_sandbox::ScanRefused> {
+        self.sandbox.scan(&ScanRequest::code(code))
+    }
+
+    /// Waits (in real time, at most 2 s) until the charge looks as wanted.
+    pub async fn until(&self, id: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        for _ in 0..190 {
+            last = self.charge(id).await;
+            if wanted(&last) {
+                return last;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never {what}: {last:#}");
+    }
+
+    /// Moves the clock in steps until the charge looks as wanted.
+    pub async fn advance_until(&self, id: &str, step_s: i64, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        for _ in 0..60 {
+            self.advance_s(step_s);
+            for _ in 0..6 {
+                tokio::time::sleep(Duration::from_millis(4)).await;
+                last = self.charge(id).await;
+                if wanted(&last) {
+                    return last;
+                }
+            }
+        }
+        panic!("never {what}: {last:#}");
+    }
+
+    pub fn fault(&self, provider: ProviderName, operation: Operation, fault: Fault) {
+        let scope = FaultScope { provider, account: None, operation: Some(operation) };
+        self.sandbox.set_fault(FaultSetting { scope, fault });
+    }
+
+    pub fn break_create(&self, provider: ProviderName, kind: FaultKind) {
+        self.fault(provider, Operation::Create, Fault::kind(kind));
+    }
+
+    /// Loses every callback of all providers.
+    pub fn lose_callbacks(&self) {
+        for provider in [ProviderName::Wechatpay, ProviderName::Alipay, ProviderName::Unionpay] {
+            self.fault(provider, Operation::Callback, Fault { lost_ratio: 1.0, ..Fault::default() });
+        }
+    }
+
+    /// The three books: what the providers hold, what the daemon says is paid less refunded, in fen.
+    pub fn provider_net(&self) -> i64 {
+        let payments = self.sandbox.ledger().payments;
+        payments.iter().map(|payment| payment.amount - payment.refunded).sum()
+    }
+}
+
+/// The text that a payer scans.
+pub fn code_of(attempt: &Value) -> String {
+    let pay = &attempt["pay"];
+    match pay["type"].as_str() {
+        Some("qr_code" | "redirect") => pay["url"].as_str().unwrap().to_owned(),
+        Some("app") => {
+            let params = pay["params"].as_object().unwrap();
+            let text = |key: &str| params.get(key).and_then(Value::as_str).map(str::to_owned);
+            text("tn").or_else(|| text("order_string")).or_else(|| text("prepayId")).unwrap()
+        }
+        _ => attempt["provider_order_no"].as_str().unwrap().to_owned(),
+    }
+}
+
+/// A merchant's client of the daemon, on the test's clock.
+pub fn client(daemon: &Running, key_id: &str, key: &str, clock: &SystemClock) -> MerchantClient {
+    client_at(&format!("http://{}", daemon.public_addr), key_id, key, clock)
+}
+
+pub fn client_at(base_url: &str, key_id: &str, key: &str, clock: &SystemClock) -> MerchantClient {
+    let client = MerchantClient::new(base_url, key_id, Secret::new(key.as_bytes().to_vec())).unwrap();
+    client.with_clock(clock.clone())
+}
+
+pub async fn start_sandbox(clock: &SystemClock) -> Sandbox {
+    static KEYS: OnceCell<()> = OnceCell::const_new();
+    let keys_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("it-keys");
+    let options = |clock: &SystemClock| {
+        let clock = clock.clone();
+        let mut options = Options::new(&keys_dir);
+        options.clock = Clock::new(move || clock.now().0);
+        options.callback_unit_ms = 20;
+        options
+    };
+    // Keys are made once for all tests.
+    KEYS.get_or_init(|| async { Sandbox::start(options(clock)).await.unwrap().stop().await }).await;
+    Sandbox::start(options(clock)).await.unwrap()
+}
+
+async fn start_daemon(config: &str, clock: &SystemClock) -> Running {
+    let config = Config::read("test.toml", config, &Default::default(), tongdao_providers::REGISTRY);
+    let config = config.unwrap_or_else(|faults| panic!("{faults}"));
+    daemon::start(config, clock.clone()).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+pub fn config_text(
+    dir: &tempfile::TempDir,
+    sandbox: &Sandbox,
+    merchant: &Merchant,
+    port: u16,
+    wishes: &Wishes,
+) -> String {
+    use base64::Engine as _;
+    let at = sandbox.addresses();
+    let keys = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("it-keys");
+    let keys = keys.display();
+    let dir = dir.path().display();
+    let whsec = base64::engine::general_purpose::STANDARD.encode(WEBHOOK_SECRET);
+    let (wechatpay, alipay, unionpay, shop) = (at.wechatpay, at.alipay, at.unionpay, merchant.addr);
+    let (of_merchant, of_channel) = (wishes.merchant, wishes.channel);
+    format!(
+        r#"
+[server]
+public_listen = "127.0.0.1:{port}"
+admin_listen = "127.0.0.1:0"
+admin_socket = "{dir}/admin.sock"
+public_url = "http://127.0.0.1:{port}"
+admin_token = "test-admin-token"
+allow_private_webhook_targets = true
+allow_inline_secrets = true
+environment = "sandbox"
+[store]
+url = "embedded:{dir}/store"
+cache_capacity = "4MiB"
+[[merchants]]
+id = "m_test"
+name = "测试卡铺"
+notify_url = "http://{shop}/notify"
+webhook_secret = "whsec_{whsec}"
+rate_limit = {{ per_second = 1000, burst = 1000 }}
+{of_merchant}
+  [[merchants.keys]]
+  id = "key_test"
+  secret = "{KEY}"
+[[merchants]]
+id = "m_other"
+name = "别家"
+notify_url = "http://{shop}/other"
+webhook_secret = "whsec_{whsec}"
+  [[merchants.keys]]
+  id = "key_other"
+  secret = "another key of at least 32 bytes, for tests"
+[[channels]]
+id = "wechat-main"
+provider = "wechatpay"
+scenes = ["qr", "h5", "jsapi", "app"]
+fee_bps = 38
+{of_channel}
+  [channels.wechatpay]
+  base_url = "http://{wechatpay}"
+  app_id = "wx5a2d0c4e1f8b7a63"
+  mch_id = "1900000001"
+  merchant_serial = {{ text_file = "{keys}/wechatpay/1900000001/merchant_serial" }}
+  merchant_private_key = {{ file = "{keys}/wechatpay/1900000001/merchant_key.pem" }}
+  api_v3_key = {{ file = "{keys}/wechatpay/1900000001/api_v3_key" }}
+  platform_certificates = [{{ file = "{keys}/wechatpay/1900000001/platform_cert.pem" }}]
+[[channels]]
+id = "alipay-main"
+provider = "alipay"
+scenes = ["qr", "h5", "web", "app"]
+fee_bps = 60
+{of_channel}
+  [channels.alipay]
+  gateway_url = "http://{alipay}/gateway.do"
+  app_id = "2021000000000001"
+  seller_id = "2088000000000001"
+  app_private_key = {{ file = "{keys}/alipay/2021000000000001/app_key.pem" }}
+  alipay_public_key = {{ file = "{keys}/alipay/2021000000000001/alipay_public_key.pem" }}
+[[channels]]
+id = "unionpay-main"
+provider = "unionpay"
+scenes = ["qr", "h5", "web", "app"]
+fee_bps = 100
+{of_channel}
+  [channels.unionpay]
+  front_url = "http://{unionpay}/gateway/api/frontTransReq.do"
+  app_url = "http://{unionpay}/gateway/api/appTransReq.do"
+  back_url = "http://{unionpay}/gateway/api/backTransReq.do"
+  query_url = "http://{unionpay}/gateway/api/queryTrans.do"
+  file_url = "http://{unionpay}/"
+  mer_id = "777290058110001"
+  sign_cert = {{ file = "{keys}/unionpay/777290058110001/sign.pem" }}
+  root_cert = {{ file = "{keys}/unionpay/root.cer" }}
+  middle_cert = {{ file = "{keys}/unionpay/middle.cer" }}
+"#
+    )
+}
