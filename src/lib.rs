@@ -5,6 +5,7 @@
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod flow;
 pub mod log;
 pub mod metrics;

@@ -16,8 +16,8 @@ use tongdao_sandbox::{
     Clock, Fault, FaultKind, FaultScope, FaultSetting, Operation, Options, ProviderName, Sandbox, ScanRequest, Scanned,
 };
 
-const WEBHOOK_SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
-const KEY: &str = "a merchant key of at least 32 bytes, for tests";
+pub const WEBHOOK_SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+pub const KEY: &str = "a merchant key of at least 32 bytes, for tests";
 
 /// Everything that a test plays with.
 pub struct World {
@@ -171,12 +171,15 @@ pub fn code_of(attempt: &Value) -> String {
 
 /// A merchant's client of the daemon, on the test's clock.
 pub fn client(daemon: &Running, key_id: &str, key: &str, clock: &SystemClock) -> MerchantClient {
-    let base_url = format!("http://{}", daemon.public_addr);
+    client_at(&format!("http://{}", daemon.public_addr), key_id, key, clock)
+}
+
+pub fn client_at(base_url: &str, key_id: &str, key: &str, clock: &SystemClock) -> MerchantClient {
     let client = MerchantClient::new(base_url, key_id, Secret::new(key.as_bytes().to_vec())).unwrap();
     client.with_clock(clock.clone())
 }
 
-async fn start_sandbox(clock: &SystemClock) -> Sandbox {
+pub async fn start_sandbox(clock: &SystemClock) -> Sandbox {
     static KEYS: OnceCell<()> = OnceCell::const_new();
     let keys_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("it-keys");
     let options = |clock: &SystemClock| {
@@ -197,11 +200,17 @@ async fn start_daemon(config: &str, clock: &SystemClock) -> Running {
     daemon::start(config, clock.clone()).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn config_text(dir: &tempfile::TempDir, sandbox: &Sandbox, merchant: &Merchant, port: u16, wishes: &Wishes) -> String {
+pub fn config_text(
+    dir: &tempfile::TempDir,
+    sandbox: &Sandbox,
+    merchant: &Merchant,
+    port: u16,
+    wishes: &Wishes,
+) -> String {
     use base64::Engine as _;
     let at = sandbox.addresses();
     let keys = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("it-keys");
