@@ -1,2 +1,1 @@
 //! The admin side over its router: who gets in, and what is shown to them.
-
