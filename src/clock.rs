@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tongdao_core::time::UnixMillis;
 
 /// The machine's clock, optionally ahead by an offset that a test moves.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct SystemClock {
     offset_ms: Arc<AtomicI64>,
     moved: Arc<watch::Sender<u64>>,

@@ -2,7 +2,8 @@
 //!
 //! Invariants: S5 (a status never goes back), S6 (`unknown` leaves only by the provider's word), S20 (a payment
 //! always counts, even after `closed` or `failed`). A failed or doubtful *query* changes nothing: only a create's own
-//! answer can fail an attempt. What counts as a proved end is the provider's rule, not ours.
+//! answer can fail an attempt or leave it in doubt. A code that arrives once the attempt is being ended is shown to
+//! nobody, so it never becomes payable (S7). What counts as a proved end is the provider's rule, not ours.
 //! This module must not know of other attempts, of delivery or of money already taken; the charge does.
 
 use crate::effect::{Effect, EffectKey, Event, EventKind, Source, Step};
@@ -220,6 +221,7 @@ impl Attempt {
         self.provider_trade_no = Some(payment.provider_trade_no.clone());
         self.ended_at = Some(now);
         self.end_wanted = false;
+        self.error = None;
         let effects = vec![Effect::Forget(EffectKey::Attempt(self.id))];
         Ok(Step { next: self, events: Vec::new(), effects })
     }
@@ -235,8 +237,10 @@ impl Attempt {
             Outcome::Failed(failure) if source == Source::Create && self.status == AttemptStatus::Creating => {
                 Ok(self.failed(failure, now))
             }
-            Outcome::Unknown(failure) if self.status == AttemptStatus::Creating => Ok(self.unknown(failure, now)),
-            Outcome::Absent if self.status == AttemptStatus::Creating => {
+            Outcome::Unknown(failure) if source == Source::Create && self.status == AttemptStatus::Creating => {
+                Ok(self.unknown(failure, now))
+            }
+            Outcome::Absent if source == Source::Create && self.status == AttemptStatus::Creating => {
                 let failure = Failure::new(crate::provider::ErrorClass::Unknown, "absent", "no definite answer yet");
                 Ok(self.unknown(failure, now))
             }
@@ -254,10 +258,13 @@ impl Attempt {
         if self.status != AttemptStatus::Pending {
             self.status = AttemptStatus::Pending;
             self.error = None;
-            self.pay = pay;
             events.push(Event { at: now, kind: EventKind::AttemptPending { attempt: self.id } });
         } else {
             self.end_tries = self.end_tries.saturating_add(u32::from(self.end_wanted));
+        }
+        if self.pay.is_none() && !self.end_wanted {
+            // A query may have found the order before the create's own answer brought the code.
+            self.pay = pay;
         }
         let effects = vec![self.watch(now)];
         Step { next: self, events, effects }
@@ -309,7 +316,8 @@ impl Attempt {
         self.pay.is_none() && now.since_ms(self.created_at) >= ABSENT_PROVES_AFTER_MS
     }
 
-    fn watch(&self, now: UnixMillis) -> Effect {
+    /// The next look at it.
+    pub(crate) fn watch(&self, now: UnixMillis) -> Effect {
         let at = if self.end_wanted { end_retry_at(self, now) } else { next_query_at(self, now) };
         Effect::CallProvider { attempt: self.id, at }
     }

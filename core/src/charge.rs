@@ -9,14 +9,14 @@
 
 use crate::attempt::{Attempt, NewAttempt};
 use crate::delivery::{Answer, Delivery, DeliveryStatus, Report};
-use crate::effect::{BreakKind, Effect, EffectKey, Event, EventKind, Source, Step};
+use crate::effect::{BreakDraft, BreakKind, Effect, EffectKey, Event, EventKind, Source, Step};
 use crate::ids::{AttemptId, ChannelId, ChargeId, EventId, MerchantId, RefundId};
 use crate::money::Money;
 use crate::provider::{AttemptOrder, Failure, Outcome, Payer, RefundOrder, RefundOutcome, Scene};
 use crate::refund::{NewRefund, Refund};
 use crate::time::UnixMillis;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 mod attempts;
 mod deliver;
@@ -199,6 +199,15 @@ pub struct Charge {
     pub webhooks: Vec<Webhook>,
     /// Breaks opened for this charge and not resolved: a person is needed.
     pub breaks: Vec<(BreakKind, String)>,
+    /// Breaks about one payment that were ever opened: one a payment, also after a person resolved it.
+    #[serde(default)]
+    pub judged: BTreeSet<(BreakKind, String)>,
+    /// Payments beside the principal that were seen, by attempt and the provider's number: each goes back once.
+    #[serde(default)]
+    pub surplus: BTreeSet<(AttemptId, String)>,
+    /// The most that the provider stated as given back beyond our refunds, by its number of the payment.
+    #[serde(default)]
+    pub refunded_outside: BTreeMap<String, i64>,
     /// Counts its changes.
     pub version: u64,
     status: ChargeStatus,
@@ -256,10 +265,20 @@ pub enum Input {
     },
     /// A call about a refund is about to be made.
     RefundCalling(RefundId),
-    /// A provider's word on a refund.
+    /// A provider's word on a refund, about its present number.
     RefundReported {
         /// The refund.
         refund: RefundId,
+        /// The word.
+        outcome: RefundOutcome,
+    },
+    /// A provider's word on a number of a refund, which may be one that was spent: a late callback, or the answer to
+    /// a call that another word has overtaken.
+    RefundNoticed {
+        /// The refund.
+        refund: RefundId,
+        /// The number that the word is about.
+        provider_refund_no: String,
         /// The word.
         outcome: RefundOutcome,
     },
@@ -332,11 +351,14 @@ impl Charge {
             refunds: Vec::new(),
             webhooks: Vec::new(),
             breaks: Vec::new(),
+            judged: BTreeSet::new(),
+            surplus: BTreeSet::new(),
+            refunded_outside: BTreeMap::new(),
             version: 1,
             status: ChargeStatus::Open,
         };
         let events = vec![Event { at: now, kind: EventKind::ChargeCreated { amount: charge.amount.amount } }];
-        Step { next: charge, events, effects: vec![Effect::WakeAt { key: EffectKey::Expire, at: expires_at }] }
+        Step { next: charge, events, effects: vec![Effect::wake(EffectKey::Expire, expires_at, now)] }
     }
 
     /// Takes one input. A step without events and effects changed nothing (a repeat).
@@ -348,7 +370,8 @@ impl Charge {
         let mut change = Change { charge: self, events: Vec::new(), effects: Vec::new(), now };
         change.take(input)?;
         let Change { mut charge, events, effects, .. } = change;
-        if charge != before {
+        // The store numbers events by the version that they led to: a step with events always has its own.
+        if charge != before || !events.is_empty() {
             charge.version = before.version.saturating_add(1);
         }
         Ok(Step { next: charge, events, effects })
@@ -441,9 +464,19 @@ impl Charge {
     /// Takes note that a person resolved a break.
     #[must_use]
     pub fn without_break(mut self, kind: BreakKind, key: &str) -> Self {
+        let open = self.breaks.len();
         self.breaks.retain(|(open, of)| !(*open == kind && of == key));
-        self.version = self.version.saturating_add(1);
+        if self.breaks.len() != open {
+            self.version = self.version.saturating_add(1);
+        }
         self
+    }
+
+    /// Paid, never on its way to the payer, and no person has to be waited for (any more).
+    fn is_held(&self) -> bool {
+        let paid = matches!(self.status, ChargeStatus::Paid | ChargeStatus::PartiallyRefunded);
+        let asked = self.breaks.iter().any(|(kind, _)| *kind == BreakKind::RefundDiffers);
+        paid && self.delivery.status() == DeliveryStatus::None && !asked
     }
 
     fn has_open_attempt(&self) -> bool {
@@ -488,6 +521,9 @@ impl Change {
             Input::Refund { new, sending } => self.merchant_refund(*new, sending),
             Input::RefundCalling(refund) => self.refund_calling(refund),
             Input::RefundReported { refund, outcome } => self.refund_reported(refund, outcome),
+            Input::RefundNoticed { refund, provider_refund_no, outcome } => {
+                self.refund_noticed(refund, &provider_refund_no, outcome)
+            }
         }
     }
 
@@ -500,20 +536,19 @@ impl Change {
         self.charge.status = status;
     }
 
-    fn open_break(&mut self, kind: BreakKind, attempt: Option<AttemptId>, tx: Option<&str>, evidence: String) {
-        let key = tx.unwrap_or_default().to_owned();
-        if self.charge.breaks.iter().any(|(open, of)| *open == kind && *of == key) {
-            return;
+    /// A break over the whole sum of the charge.
+    fn draft(&self, kind: BreakKind, attempt: Option<AttemptId>, tx: Option<&str>, evidence: String) -> BreakDraft {
+        BreakDraft { kind, attempt, provider_trade_no: tx.map(str::to_owned), amount: self.charge.amount, evidence }
+    }
+
+    fn open_break(&mut self, draft: BreakDraft) {
+        let key = draft.provider_trade_no.clone().unwrap_or_default();
+        let known = self.charge.breaks.iter().any(|(open, of)| *open == draft.kind && *of == key);
+        if !known {
+            self.charge.breaks.push((draft.kind, key));
+            self.event(EventKind::BreakOpened { kind: draft.kind });
+            self.effects.push(Effect::OpenBreak(draft));
         }
-        self.charge.breaks.push((kind, key));
-        self.event(EventKind::BreakOpened { kind });
-        self.effects.push(Effect::OpenBreak(crate::effect::BreakDraft {
-            kind,
-            attempt,
-            provider_trade_no: tx.map(str::to_owned),
-            amount: self.charge.amount,
-            evidence,
-        }));
     }
 
     /// Once nothing can be paid any more, an ending charge is closed.
@@ -528,9 +563,9 @@ impl Change {
         }
     }
 
-    /// The statuses whose attempts would still be paid.
+    /// The attempts whose end is not proved yet.
     fn open_attempts(&self) -> Vec<AttemptId> {
-        self.charge.attempts.iter().filter(|a| a.status().is_open()).map(|a| a.id).collect()
+        self.charge.attempts.iter().filter(|attempt| attempt.status().is_open()).map(|attempt| attempt.id).collect()
     }
 }
 

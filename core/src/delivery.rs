@@ -129,7 +129,7 @@ const EARLY_TRIES_S: [i64; 5] = [1, 5, 15, 30, 60];
 const LATE_TRIES_S: [i64; 3] = [300, 900, 3600];
 const TRIES_END_S: i64 = 72 * 3600;
 /// Ten minutes after the deadline an undelivered charge becomes a break.
-pub(crate) const BREAK_AFTER_S: i64 = 600;
+const BREAK_AFTER_S: i64 = 600;
 
 impl Delivery {
     /// A delivery that waits for payment.
@@ -162,6 +162,11 @@ impl Delivery {
     pub const fn is_owed(&self) -> bool {
         !self.fenced
             && matches!(self.status, DeliveryStatus::Pending | DeliveryStatus::Accepted | DeliveryStatus::Failed)
+    }
+
+    /// Whether it has been overdue for so long that a person must hear of it.
+    pub(crate) fn is_break_due(&self, now: UnixMillis) -> bool {
+        self.overdue && self.deadline_at.is_some_and(|deadline_at| now >= deadline_at.plus_s(BREAK_AFTER_S))
     }
 
     /// Takes one input.
@@ -201,10 +206,7 @@ impl Delivery {
         Step {
             next: self,
             events: vec![Event { at: now, kind: EventKind::DeliveryDue { deadline_at } }],
-            effects: vec![
-                Effect::SendWebhook { event, at: now },
-                Effect::WakeAt { key: EffectKey::Deadline, at: deadline_at },
-            ],
+            effects: vec![Effect::SendWebhook { event, at: now }, Effect::wake(EffectKey::Deadline, deadline_at, now)],
         }
     }
 
@@ -270,18 +272,21 @@ impl Delivery {
 
     fn deadline(mut self, now: UnixMillis) -> Step<Self> {
         let Some(deadline_at) = self.deadline_at else { return unchanged(self) };
-        if now < deadline_at {
-            return Step {
-                next: self,
-                events: Vec::new(),
-                effects: vec![Effect::WakeAt { key: EffectKey::Deadline, at: deadline_at }],
-            };
+        if self.status == DeliveryStatus::Failed {
+            return unchanged(self);
         }
-        if self.overdue || self.status == DeliveryStatus::Failed {
+        let break_at = deadline_at.plus_s(BREAK_AFTER_S);
+        if now < deadline_at || (self.overdue && now < break_at) {
+            // Rung too early, or twice.
+            let at = if self.overdue { break_at } else { deadline_at };
+            let effects = vec![Effect::wake(EffectKey::Deadline, at, now)];
+            return Step { next: self, events: Vec::new(), effects };
+        }
+        if self.overdue {
             return unchanged(self);
         }
         self.overdue = true;
-        let mut effects = vec![Effect::WakeAt { key: EffectKey::Deadline, at: deadline_at.plus_s(BREAK_AFTER_S) }];
+        let mut effects = vec![Effect::wake(EffectKey::Deadline, break_at, now)];
         if self.status == DeliveryStatus::Accepted
             && let (Some(event), Some(at)) = (self.event, self.next_try_at(now))
         {

@@ -81,7 +81,16 @@ pub enum Effect {
     OpenBreak(BreakDraft),
 }
 
+/// Nothing that waits is left alone for longer than this (L4), so that no lost or moved timer costs more.
+pub(crate) const LOOK_AGAIN_S: i64 = 3600;
+
 impl Effect {
+    /// Wakes the charge at that moment, or an hour from now to look again.
+    #[must_use]
+    pub(crate) fn wake(key: EffectKey, at: UnixMillis, now: UnixMillis) -> Self {
+        Self::WakeAt { key, at: at.min(now.plus_s(LOOK_AGAIN_S)) }
+    }
+
     /// The key under which it waits and the moment it is due; `None` for what the batch itself does.
     #[must_use]
     pub const fn due(&self) -> Option<(EffectKey, UnixMillis)> {

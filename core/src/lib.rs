@@ -16,3 +16,6 @@ pub mod refund;
 pub mod routing;
 pub mod secret;
 pub mod time;
+
+#[cfg(test)]
+mod fixtures;

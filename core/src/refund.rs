@@ -86,6 +86,9 @@ pub struct Refund {
     pub ask_first: bool,
     /// How many numbers were spent before this one.
     pub generation: u32,
+    /// The provider took the present number on.
+    #[serde(default)]
+    pub accepted: bool,
     status: RefundStatus,
 }
 
@@ -149,6 +152,7 @@ impl Refund {
             calls: 0,
             ask_first: false,
             generation: 0,
+            accepted: false,
             status: RefundStatus::Pending,
         }
     }
@@ -186,13 +190,16 @@ impl Refund {
             RefundOutcome::Succeeded { .. } => self.succeeded(now),
             RefundOutcome::Pending => {
                 self.ask_first = true;
+                self.error = None;
                 let accepted = Event { at: now, kind: EventKind::RefundAccepted { refund: self.id } };
-                let events = if self.error.take().is_some() || self.calls <= 1 { vec![accepted] } else { Vec::new() };
+                let events = if self.accepted { Vec::new() } else { vec![accepted] };
+                self.accepted = true;
                 self.wait(events, now)
             }
             RefundOutcome::Absent => {
                 // Proved not received: the same number goes out again.
                 self.ask_first = false;
+                self.accepted = false;
                 self.wait(Vec::new(), now)
             }
             RefundOutcome::Later(failure) => {
@@ -209,6 +216,11 @@ impl Refund {
             RefundOutcome::Unknown(failure) => {
                 self.ask_first = true;
                 self.error = Some(failure);
+                self.wait(Vec::new(), now)
+            }
+            // No call is out under this number, so the word is about an earlier one: spending a second number on it
+            // would send the money twice.
+            RefundOutcome::Ended(_) if self.kind != RefundKind::Merchant && !self.ask_first => {
                 self.wait(Vec::new(), now)
             }
             RefundOutcome::Ended(failure) if self.kind != RefundKind::Merchant => self.next_number(failure, now),
@@ -229,6 +241,7 @@ impl Refund {
     fn failed(mut self, failure: Failure, now: UnixMillis) -> Step<Self> {
         self.status = RefundStatus::Failed;
         self.ended_at = Some(now);
+        self.stuck = false;
         self.error = Some(failure.clone());
         let events = vec![Event { at: now, kind: EventKind::RefundFailed { refund: self.id, failure } }];
         let effects = vec![Effect::Forget(EffectKey::Refund(self.id))];
@@ -242,6 +255,8 @@ impl Refund {
             crate::charge::derived_number(&[&self.provider_refund_no, "next", &self.generation.to_string()]);
         self.numbered_at = now;
         self.ask_first = false;
+        self.accepted = false;
+        self.stuck = false;
         self.error = Some(failure);
         self.wait(vec![spent], now)
     }

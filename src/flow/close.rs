@@ -60,7 +60,11 @@ impl Flow {
         }
         let pending: Vec<_> = charge.refunds.iter().filter(|r| r.ended_at.is_none()).map(|r| r.id).collect();
         for refund in pending {
-            charge = self.pursue_refund(id, refund, None).await?;
+            charge = match self.pursue_refund(id, refund, None).await {
+                // It is being asked about right now.
+                Err(FlowError::InProgress { .. }) => charge,
+                other => other?,
+            };
         }
         Ok(charge)
     }

@@ -29,17 +29,18 @@ impl Flow {
         due_before_boot: bool,
     ) -> Result<(), FlowError> {
         let fired = Some(EffectKey::Webhook(event));
-        let Some(_held) = self.busy.hold(format!("webhook {event}")) else { return Ok(()) };
+        let busy = || FlowError::InProgress { retry_after_s: 1 };
+        let _held = self.busy.hold(format!("webhook {event}")).ok_or_else(busy)?;
         let charge = self.charge(id).await?;
-        let Some(_place) = self.busy.hold_one_of(&format!("webhooks of {}", charge.merchant), AT_ONCE_MAX) else {
-            return Err(FlowError::InProgress { retry_after_s: 1 });
-        };
+        let _place =
+            self.busy.hold_one_of(&format!("webhooks of {}", charge.merchant), AT_ONCE_MAX).ok_or_else(busy)?;
         let Some(topic) = topic_of(&charge, event) else {
             self.clear(id, fired).await?;
             return Ok(());
         };
-        let _sending = (topic == Topic::ChargePaid).then(|| self.busy.hold(sending(id)));
-        // The hold above is what a refund looks at: read again behind it, a fence may have come between.
+        let sending = (topic == Topic::ChargePaid).then(|| self.busy.hold(sending(id)).ok_or_else(busy));
+        let _sending = sending.transpose()?;
+        // Whoever fences holds the same name over its commit: read again behind it.
         let charge = self.charge(id).await?;
         if topic == Topic::ChargePaid && !charge.delivery.is_owed() {
             self.clear(id, fired).await?;
@@ -59,6 +60,11 @@ impl Flow {
     /// `Refused` when nothing is to be delivered, after the fence, or after `delivered`.
     pub async fn report_delivery(&self, id: ChargeId, report: Report) -> Result<Charge, FlowError> {
         let fenced = self.charge(id).await?.delivery.fenced;
+        // A report of failure may send the money back, which no try in flight may cross.
+        let quiet = matches!(report, Report::Failed(_)).then(|| self.busy.hold(sending(id)));
+        if matches!(quiet, Some(None)) {
+            return Err(FlowError::InProgress { retry_after_s: 2 });
+        }
         let changed = self.change(id, &[Input::Delivery(report)], Along::default()).await?;
         if fenced {
             return Err(tongdao_core::charge::Refused::DeliveryFenced.into());

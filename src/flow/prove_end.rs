@@ -72,12 +72,13 @@ impl Flow {
                 None
             }
         };
+        let fired = along.fired;
         let input = Input::Reported { attempt, outcome, source };
         match self.change(charge, &[input], along).await {
             Ok(changed) => Ok(changed.charge),
             Err(error) if is_credited_elsewhere(&error) => {
                 let Some(payment) = payment else { return Err(error) };
-                self.credited_elsewhere(charge, attempt, &payment).await
+                self.credited_elsewhere(charge, attempt, &payment, fired).await
             }
             Err(error) => Err(error),
         }
@@ -134,6 +135,7 @@ impl Flow {
         id: ChargeId,
         attempt: AttemptId,
         payment: &Payment,
+        fired: Option<EffectKey>,
     ) -> Result<Charge, FlowError> {
         let charge = self.charge(id).await?;
         let draft = BreakDraft {
@@ -143,10 +145,13 @@ impl Flow {
             amount: payment.amount,
             evidence: "this payment already counts for another charge".to_owned(),
         };
-        let now = self.clock.now();
-        let breach = super::batch::breach_of(&charge, &draft, now);
+        // The charge's own birth dates the break, so that each repeat names the same one.
+        let breach = super::batch::breach_of(&charge, &draft, charge.created_at);
         tracing::error!(charge_id = %id, break_id = %breach.id, "a payment was claimed twice");
         self.open_break_once(breach).await?;
-        Ok(charge)
+        // For this charge nothing is known then: its attempt is asked about again by the ladder.
+        let why = Failure::new(ErrorClass::Unknown, "credited_elsewhere", "the payment counts for another charge");
+        let input = Input::Reported { attempt, outcome: Outcome::Unknown(why), source: Source::Query };
+        Ok(self.change(id, &[input], Along { fired, ..Along::default() }).await?.charge)
     }
 }

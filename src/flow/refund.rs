@@ -61,7 +61,9 @@ impl Flow {
             amount: asked.amount,
             reason: asked.reason,
         };
-        let sending = self.busy.is_held(&sending(asked.charge));
+        // Held over the commit: no try of `charge.paid` may begin between the look and the fence.
+        let quiet = self.busy.hold(sending(asked.charge));
+        let sending = quiet.is_none();
         let owner = Owner::Request(asked.request_hash, asked.charge);
         let along = Along { claims: vec![Claim { reference: number, owner }], ..Along::default() };
         let input = Input::Refund { new: Box::new(new), sending };
@@ -95,7 +97,9 @@ impl Flow {
         refund: RefundId,
         fired: Option<EffectKey>,
     ) -> Result<Charge, FlowError> {
-        let Some(_held) = self.busy.hold(format!("refund {refund}")) else { return self.charge(id).await };
+        let Some(_held) = self.busy.hold(format!("refund {refund}")) else {
+            return Err(FlowError::InProgress { retry_after_s: 1 });
+        };
         let charge = self.charge(id).await?;
         let Some(before) = charge.refund(refund).cloned() else { return Err(FlowError::NotFound) };
         if before.ended_at.is_some() {

@@ -26,7 +26,9 @@ impl Flow {
                 self.change(due.charge, &[Input::Expire], along).await?;
             }
             EffectKey::Deadline => {
-                let sending = self.busy.is_held(&sending(due.charge));
+                // Held over the commit: no try of `charge.paid` may begin between the look and the fence.
+                let quiet = self.busy.hold(sending(due.charge));
+                let sending = quiet.is_none();
                 self.change(due.charge, &[Input::Deadline { sending }], along).await?;
             }
             EffectKey::Attempt(attempt) => self.watch(due.charge, attempt, along).await?,

@@ -9,7 +9,7 @@ use super::route::Wanted;
 use super::{Flow, FlowError};
 use crate::clock::Stopwatch;
 use crate::config::Channel;
-use crate::ports::{Claim, Urgency};
+use crate::ports::{Claim, StoreError, Urgency};
 use std::time::Duration;
 use tongdao_core::attempt::NewAttempt;
 use tongdao_core::charge::{Charge, Input};
@@ -143,7 +143,11 @@ impl Flow {
             let mut whole = Step { next: next.next, events: step.events, effects: step.effects };
             whole.events.extend(next.events);
             whole.effects.extend(next.effects);
-            return self.commit_step(before.as_ref(), whole, &along, Urgency::Sheddable).await;
+            return match self.commit_step(before.as_ref(), whole, &along, Urgency::Sheddable).await {
+                // Somebody else changed it since it was read: the caller looks again.
+                Err(FlowError::Store(StoreError::Changed)) => Err(FlowError::InProgress { retry_after_s: 1 }),
+                other => other,
+            };
         }
         let Some(charge) = charge else { return Err(FlowError::NotFound) };
         let inputs: Vec<Input> = reported(report).chain([open]).collect();

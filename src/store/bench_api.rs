@@ -1,4 +1,6 @@
 //! What the commit bench needs of the engine, and nothing else. Not for use.
+//!
+//! Invariant: it adds nothing to the engine: what is measured through it is the engine with its default options.
 
 use super::embedded::{EmbeddedEngine, EmbeddedOptions};
 use super::engine::{Engine, Expect, Put, RawBatch, Urgency};

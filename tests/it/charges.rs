@@ -1,8 +1,7 @@
 //! One charge's whole way, at each provider and in each scene; numbers, repeats and other people's ids.
 
-use crate::world::{World, code_of};
+use crate::world::{World, client, code_of};
 use serde_json::{Value, json};
-use tongdao::client::MerchantClient;
 
 async fn goes_all_the_way(channel: &str, scene: &str, payer: Value) {
     let world = World::start().await;
@@ -76,9 +75,8 @@ async fn the_same_request_again_is_answered_with_the_same_charge_and_another_is_
 async fn another_merchants_charge_is_not_found() {
     let world = World::start().await;
     let charge = world.open(json!({})).await;
-    let base = format!("http://{}", world.daemon.as_ref().unwrap().public_addr);
-    let key = b"another key of at least 32 bytes, for tests";
-    let other = MerchantClient::new(&base, "key_other", key, world.clock.clone());
+    let key = "another key of at least 32 bytes, for tests";
+    let other = client(world.daemon.as_ref().unwrap(), "key_other", key, &world.clock);
     let id = charge["id"].as_str().unwrap();
     for path in ["", "/close", "/sync", "/notify"] {
         let path = format!("/v1/charges/{id}{path}");

@@ -5,6 +5,7 @@ mod callbacks;
 mod charges;
 mod delivery;
 mod failover;
+mod kill;
 mod merchant;
 mod refunds;
 mod restart;

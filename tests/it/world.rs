@@ -11,12 +11,13 @@ use tongdao::clock::SystemClock;
 use tongdao::config::Config;
 use tongdao::daemon::{self, Running};
 use tongdao::ports::Clock as _;
+use tongdao_core::secret::Secret;
 use tongdao_sandbox::{
     Clock, Fault, FaultKind, FaultScope, FaultSetting, Operation, Options, ProviderName, Sandbox, ScanRequest, Scanned,
 };
 
-const WEBHOOK_SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
-const KEY: &str = "a merchant key of at least 32 bytes, for tests";
+pub const WEBHOOK_SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+pub const KEY: &str = "a merchant key of at least 32 bytes, for tests";
 
 /// Everything that a test plays with.
 pub struct World {
@@ -51,8 +52,7 @@ impl World {
         let port = free_port();
         let config = config_text(&dir, &sandbox, &merchant, port, &wishes);
         let daemon = start_daemon(&config, &clock).await;
-        let client =
-            MerchantClient::new(&format!("http://{}", daemon.public_addr), "key_test", KEY.as_bytes(), clock.clone());
+        let client = client(&daemon, "key_test", KEY, &clock);
         Self { daemon: Some(daemon), sandbox, merchant, clock, client, config, _dir: dir }
     }
 
@@ -169,7 +169,17 @@ pub fn code_of(attempt: &Value) -> String {
     }
 }
 
-async fn start_sandbox(clock: &SystemClock) -> Sandbox {
+/// A merchant's client of the daemon, on the test's clock.
+pub fn client(daemon: &Running, key_id: &str, key: &str, clock: &SystemClock) -> MerchantClient {
+    client_at(&format!("http://{}", daemon.public_addr), key_id, key, clock)
+}
+
+pub fn client_at(base_url: &str, key_id: &str, key: &str, clock: &SystemClock) -> MerchantClient {
+    let client = MerchantClient::new(base_url, key_id, Secret::new(key.as_bytes().to_vec())).unwrap();
+    client.with_clock(clock.clone())
+}
+
+pub async fn start_sandbox(clock: &SystemClock) -> Sandbox {
     static KEYS: OnceCell<()> = OnceCell::const_new();
     let keys_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("it-keys");
     let options = |clock: &SystemClock| {
@@ -190,11 +200,17 @@ async fn start_daemon(config: &str, clock: &SystemClock) -> Running {
     daemon::start(config, clock.clone()).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn config_text(dir: &tempfile::TempDir, sandbox: &Sandbox, merchant: &Merchant, port: u16, wishes: &Wishes) -> String {
+pub fn config_text(
+    dir: &tempfile::TempDir,
+    sandbox: &Sandbox,
+    merchant: &Merchant,
+    port: u16,
+    wishes: &Wishes,
+) -> String {
     use base64::Engine as _;
     let at = sandbox.addresses();
     let keys = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("it-keys");

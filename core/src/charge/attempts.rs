@@ -5,14 +5,19 @@
 
 use super::{Change, ChargeStatus, Refused};
 use crate::attempt::{Attempt, AttemptInput, NewAttempt};
-use crate::effect::{Effect, EventKind, Source};
+use crate::effect::{Effect, EffectKey, EventKind, Source};
 use crate::ids::AttemptId;
 use crate::provider::{Failure, Outcome};
+use crate::time::UnixMillis;
 
 const PAYABLE_MAX: usize = 2;
 
 impl Change {
     pub(super) fn open_attempt(&mut self, new: NewAttempt, overlap: bool) -> Result<(), Refused> {
+        if self.charge.attempt(new.id).is_some() {
+            // A repeat: it was opened by this very input.
+            return Ok(());
+        }
         if self.charge.status != ChargeStatus::Open {
             return Err(Refused::InvalidState);
         }
@@ -48,10 +53,11 @@ impl Change {
             Err(Refused::InvalidState) => return Ok(()),
             other => other?,
         }
-        if gave_code && self.charge.status == ChargeStatus::Open {
+        if gave_code && self.charge.attempt(id).is_some_and(Attempt::is_payable) {
             self.charge.failure = None;
         }
-        if gave_code && (self.charge.ending || self.charge.principal.is_some()) {
+        let left_behind = self.charge.attempt(id).is_some_and(|attempt| attempt.end_wanted);
+        if gave_code && (left_behind || self.charge.ending || self.charge.principal.is_some()) {
             // The code came after the end: nobody may be asked to pay it.
             self.end_attempt(id)?;
         }
@@ -76,19 +82,20 @@ impl Change {
     }
 
     pub(super) fn expire(&mut self) -> Result<(), Refused> {
-        if self.charge.status != ChargeStatus::Open || self.charge.ending {
+        if self.charge.status != ChargeStatus::Open {
             return Ok(());
         }
-        if self.now < self.charge.expires_at {
-            let at = self.charge.expires_at;
-            self.effects.push(Effect::WakeAt { key: crate::effect::EffectKey::Expire, at });
-            return Ok(());
+        let due = self.charge.ending || self.now >= self.charge.expires_at;
+        // In a dispute a person decides; until then nothing here expires by itself.
+        if due && !self.charge.is_disputed() {
+            self.begin_end(false)?;
         }
-        if self.charge.is_disputed() {
-            // A person decides; until then nothing here expires by itself.
-            return Ok(());
+        if self.charge.status == ChargeStatus::Open {
+            // Not over yet: the alarm stays set until it is.
+            let again = if due { UnixMillis(i64::MAX) } else { self.charge.expires_at };
+            self.effects.push(Effect::wake(EffectKey::Expire, again, self.now));
         }
-        self.begin_end(false)
+        Ok(())
     }
 
     pub(super) fn close(&mut self) -> Result<(), Refused> {

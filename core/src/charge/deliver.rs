@@ -12,26 +12,36 @@ use crate::refund::RefundKind;
 impl Change {
     pub(super) fn start_delivery(&mut self) {
         let event = derived_event(self.now, &[&self.charge.id.to_string(), "charge.paid"]);
-        // A delivery that has begun stays as it is.
-        if self.step_delivery(DeliveryInput::Start(event)).is_err() {
-            self.charge.webhooks.retain(|webhook| webhook.topic != Topic::ChargePaid);
-        }
+        let started = self.step_delivery(DeliveryInput::Start(event));
+        assert!(started.is_ok(), "a delivery starts once, when its charge is paid and before any fence");
     }
 
     /// The answer to a try of `charge.paid`.
     pub(super) fn paid_webhook_tried(&mut self, answer: Answer) -> Result<(), Refused> {
         let undeliverable = matches!(answer, Answer::Undeliverable(_));
+        let delivered = answer == Answer::Delivered;
         match self.step_delivery(DeliveryInput::Tried(answer)) {
+            Err(Refused::DeliveryFenced) if delivered => {
+                self.delivered_after_fence();
+                return Ok(());
+            }
             Err(Refused::AlreadyDelivered | Refused::DeliveryFenced) => return Ok(()),
             other => other?,
         }
-        if undeliverable {
+        if delivered {
+            self.settle_delivery_breaks();
+        } else if undeliverable {
             self.cannot_deliver();
         }
         Ok(())
     }
 
     pub(super) fn notify(&mut self) -> Result<(), Refused> {
+        if self.charge.is_held() {
+            // It was held for a person, who has spoken: this is how the goods get on their way.
+            self.start_delivery();
+            return Ok(());
+        }
         self.step_delivery(DeliveryInput::SendNow)
     }
 
@@ -41,12 +51,7 @@ impl Change {
             // `delivered` is final, and a repeat of it is welcome.
             Err(Refused::AlreadyDelivered) if delivered => return Ok(()),
             Err(Refused::DeliveryFenced) if delivered => {
-                self.open_break(
-                    BreakKind::DeliveredAfterRefund,
-                    self.charge.principal,
-                    None,
-                    "the merchant reports goods handed over after the money was sent back".to_owned(),
-                );
+                self.delivered_after_fence();
                 return Ok(());
             }
             other => other?,
@@ -81,9 +86,9 @@ impl Change {
                 return Ok(());
             }
             self.fence_and_refund(RefundKind::Undelivered, "not delivered in time");
-        } else if was_overdue {
+        } else if self.charge.delivery.is_break_due(self.now) {
             let why = self.charge.delivery.last_error.clone().unwrap_or_else(|| "the merchant is silent".to_owned());
-            self.open_break(BreakKind::Undelivered, self.charge.principal, None, why);
+            self.open_break(self.draft(BreakKind::Undelivered, self.charge.principal, None, why));
         }
         Ok(())
     }
@@ -103,11 +108,16 @@ impl Change {
             self.fence_and_refund(RefundKind::Undelivered, "the merchant cannot deliver");
         } else {
             let why = self.charge.delivery.last_error.clone().unwrap_or_default();
-            self.open_break(BreakKind::Undeliverable, self.charge.principal, None, why);
+            self.open_break(self.draft(BreakKind::Undeliverable, self.charge.principal, None, why));
         }
     }
 
-    fn settle_delivery_breaks(&mut self) {
+    fn delivered_after_fence(&mut self) {
+        let why = "the merchant reports goods handed over after the money was sent back".to_owned();
+        self.open_break(self.draft(BreakKind::DeliveredAfterRefund, self.charge.principal, None, why));
+    }
+
+    pub(super) fn settle_delivery_breaks(&mut self) {
         let settled = |kind: BreakKind| matches!(kind, BreakKind::Undelivered | BreakKind::Undeliverable);
         self.charge.breaks.retain(|(kind, _)| !settled(*kind));
     }

@@ -6,10 +6,10 @@
 
 use super::{Change, ChargeStatus, Refused};
 use crate::attempt::{AttemptInput, AttemptStatus};
-use crate::effect::{BreakKind, Effect, EffectKey, EventKind, Source};
+use crate::effect::{BreakDraft, BreakKind, Effect, EffectKey, EventKind, Source};
 use crate::ids::AttemptId;
-use crate::provider::Payment;
-use crate::refund::RefundKind;
+use crate::provider::{Outcome, Payment};
+use crate::refund::{RefundKind, RefundStatus};
 
 impl Change {
     pub(super) fn pay(&mut self, id: AttemptId, payment: Payment, source: Source) -> Result<(), Refused> {
@@ -18,7 +18,10 @@ impl Change {
             return Err(Refused::Foreign);
         }
         if payment.amount != self.charge.amount {
-            self.amount_differs(id, &payment);
+            return self.amount_differs(id, &payment, source);
+        }
+        if self.is_anothers(id, &payment.provider_trade_no) {
+            self.counts_elsewhere(id, &payment);
             return Ok(());
         }
         let (status, known) = (attempt.status(), attempt.provider_trade_no.clone());
@@ -78,42 +81,81 @@ impl Change {
 
     fn surplus(&mut self, id: AttemptId, payment: &Payment, source: Source) {
         let tx = payment.provider_trade_no.clone();
-        let known = self.charge.refunds.iter().any(|r| r.kind == RefundKind::Surplus && r.provider_trade_no == tx);
-        if known {
+        if !self.charge.surplus.insert((id, tx.clone())) {
+            self.refunded_elsewhere(id, payment);
             return;
         }
         self.event(EventKind::PaidAgain { attempt: id, provider_trade_no: tx.clone(), source });
         self.effects.push(Effect::Credit { attempt: id, provider_trade_no: tx.clone() });
         if payment.refunded > 0 {
-            let evidence = format!("the provider states {} minor units already refunded", payment.refunded);
-            self.open_break(BreakKind::RefundDiffers, Some(id), Some(&tx), evidence);
+            self.refunded_elsewhere(id, payment);
             return;
         }
         self.surplus_refund(id, tx, payment.amount.amount);
     }
 
-    /// The provider says that some of a known payment went back. More than what we ordered is a person's matter.
+    /// The provider says that some of a known payment went back. More than what we ordered, and more than what was
+    /// raised before, is a person's matter.
     fn refunded_elsewhere(&mut self, id: AttemptId, payment: &Payment) {
         let ours = self
             .charge
             .refunds
             .iter()
             .filter(|refund| refund.provider_trade_no == payment.provider_trade_no)
+            .filter(|refund| refund.status() != RefundStatus::Failed)
             .fold(0_i64, |sum, refund| sum.saturating_add(refund.amount));
-        if payment.refunded > ours {
+        let tx = &payment.provider_trade_no;
+        let beyond = payment.refunded.saturating_sub(ours);
+        let raised = self.charge.refunded_outside.get(tx).copied().unwrap_or(0);
+        if beyond > raised {
+            self.charge.refunded_outside.insert(tx.clone(), beyond);
             let evidence = format!("the provider states {} refunded, {ours} were ordered here", payment.refunded);
-            self.open_break(BreakKind::RefundDiffers, Some(id), Some(&payment.provider_trade_no), evidence);
+            self.open_break(self.draft(BreakKind::RefundDiffers, Some(id), Some(tx), evidence));
         }
     }
 
-    fn amount_differs(&mut self, id: AttemptId, payment: &Payment) {
+    fn amount_differs(&mut self, id: AttemptId, payment: &Payment, source: Source) -> Result<(), Refused> {
         let tx = &payment.provider_trade_no;
-        let known = self.charge.breaks.iter().any(|(kind, of)| *kind == BreakKind::AmountDiffers && of == tx);
-        if known {
-            return;
+        let key = (BreakKind::AmountDiffers, tx.clone());
+        if self.charge.judged.insert(key.clone()) {
+            self.event(EventKind::AmountDiffers { attempt: id, provider_trade_no: tx.clone(), stated: payment.amount });
+            let evidence = format!("the provider states {} {}", payment.amount.amount, payment.amount.currency);
+            let draft = self.draft(BreakKind::AmountDiffers, Some(id), Some(tx), evidence);
+            self.open_break(BreakDraft { amount: payment.amount, ..draft });
         }
-        self.event(EventKind::AmountDiffers { attempt: id, provider_trade_no: tx.clone(), stated: payment.amount });
-        let evidence = format!("the provider states {} {}", payment.amount.amount, payment.amount.currency);
-        self.open_break(BreakKind::AmountDiffers, Some(id), Some(tx), evidence);
+        if self.charge.breaks.contains(&key) {
+            self.watch(id);
+            return Ok(());
+        }
+        // A person has settled it, and an order that took a payment takes no second one: that is its end.
+        self.report(id, Outcome::Closed, source)
+    }
+
+    /// Whether this payment counts for another attempt of the same account already (S2).
+    fn is_anothers(&self, id: AttemptId, tx: &str) -> bool {
+        let Some(this) = self.charge.attempt(id) else { return false };
+        self.charge.attempts.iter().any(|other| {
+            let same_account = other.provider == this.provider && other.account == this.account;
+            let counts = other.provider_trade_no.as_deref() == Some(tx)
+                || self.charge.surplus.contains(&(other.id, tx.to_owned()));
+            other.id != id && same_account && counts
+        })
+    }
+
+    fn counts_elsewhere(&mut self, id: AttemptId, payment: &Payment) {
+        let tx = &payment.provider_trade_no;
+        if self.charge.judged.insert((BreakKind::Duplicate, tx.clone())) {
+            let evidence = "this payment already counts for another attempt of the charge".to_owned();
+            self.open_break(self.draft(BreakKind::Duplicate, Some(id), Some(tx), evidence));
+        }
+        self.watch(id);
+    }
+
+    /// An attempt that stays open stays watched.
+    fn watch(&mut self, id: AttemptId) {
+        let open = self.charge.attempt(id).filter(|attempt| attempt.status().is_open());
+        if let Some(effect) = open.map(|attempt| attempt.watch(self.now)) {
+            self.effects.push(effect);
+        }
     }
 }

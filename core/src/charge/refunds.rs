@@ -6,8 +6,9 @@
 use super::number::{derived_number, derived_refund};
 use super::{Change, ChargeStatus, Refused, Topic};
 use crate::delivery::{DeliveryInput, DeliveryStatus};
-use crate::effect::{BreakKind, Effect, EventKind};
+use crate::effect::{BreakDraft, BreakKind, Effect, EventKind};
 use crate::ids::{AttemptId, RefundId};
+use crate::money::Money;
 use crate::provider::RefundOutcome;
 use crate::refund::{NewRefund, Refund, RefundInput, RefundKind, RefundRefused, RefundStatus};
 
@@ -21,6 +22,10 @@ impl Refund {
 impl Change {
     pub(super) fn merchant_refund(&mut self, new: NewRefund, sending: bool) -> Result<(), Refused> {
         let principal = self.charge.principal.ok_or(Refused::InvalidState)?;
+        if self.charge.refund(new.id).is_some() {
+            // A repeat: it was ordered by this very input.
+            return Ok(());
+        }
         if new.amount <= 0 || new.amount > self.refundable() {
             return Err(Refused::ExceedsRefundable);
         }
@@ -31,6 +36,7 @@ impl Change {
                 return Err(Refused::DeliveryInFlight);
             }
             self.step_delivery(DeliveryInput::Fence)?;
+            self.settle_delivery_breaks();
         }
         self.add_refund(new, principal);
         Ok(())
@@ -77,11 +83,16 @@ impl Change {
 
     pub(super) fn refund_reported(&mut self, id: RefundId, outcome: RefundOutcome) -> Result<(), Refused> {
         let before = self.charge.refund(id).ok_or(Refused::NotFound)?.clone();
-        match self.step_refund(id, RefundInput::Reported(outcome)) {
-            // Heard after its end: nothing new.
-            Err(Refused::InvalidState) => return Ok(()),
-            other => other?,
+        if before.status() != RefundStatus::Pending {
+            self.heard_after_end(&before, &outcome);
+            return Ok(());
         }
+        if matches!(outcome, RefundOutcome::Succeeded { amount: Some(stated) } if stated.currency != self.charge.amount.currency)
+        {
+            self.refund_differs(&before, "the provider states another currency for this refund".to_owned());
+            return Ok(());
+        }
+        self.step_refund(id, RefundInput::Reported(outcome))?;
         let after = self.charge.refund(id).ok_or(Refused::NotFound)?.clone();
         match (before.status(), after.status()) {
             (RefundStatus::Pending, RefundStatus::Succeeded) => self.refund_succeeded(&after),
@@ -89,6 +100,46 @@ impl Change {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A word that names the number it is about, so that one about a spent number spends no other.
+    pub(super) fn refund_noticed(&mut self, id: RefundId, no: &str, outcome: RefundOutcome) -> Result<(), Refused> {
+        let refund = self.charge.refund(id).ok_or(Refused::NotFound)?.clone();
+        if refund.provider_refund_no == no {
+            return self.refund_reported(id, outcome);
+        }
+        if matches!(outcome, RefundOutcome::Succeeded { .. }) {
+            self.refund_differs(
+                &refund,
+                format!("number {no} had been proved closed, and now the money is back by it"),
+            );
+        }
+        Ok(())
+    }
+
+    /// No status goes back; money that moved against a known end is a person's matter.
+    fn heard_after_end(&mut self, refund: &Refund, outcome: &RefundOutcome) {
+        match (refund.status(), outcome) {
+            (
+                RefundStatus::Succeeded,
+                RefundOutcome::Ended(f) | RefundOutcome::Refused(f) | RefundOutcome::Stuck(f),
+            ) => {
+                self.refund_differs(
+                    refund,
+                    format!("it was through, and now it is not: {}: {}", f.provider_code, f.detail),
+                );
+            }
+            (RefundStatus::Failed, RefundOutcome::Succeeded { .. }) => {
+                self.refund_differs(refund, "it was proved to have failed, and now the money is back".to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    fn refund_differs(&mut self, refund: &Refund, why: String) {
+        let draft = self.draft(BreakKind::RefundDiffers, Some(refund.attempt), Some(&refund.provider_trade_no), why);
+        let amount = Money { amount: refund.amount, currency: self.charge.amount.currency };
+        self.open_break(BreakDraft { amount, ..draft });
     }
 
     /// Minor units of the principal that no living refund draws on yet.
@@ -123,11 +174,11 @@ impl Change {
 
     fn refund_failed(&mut self, refund: &Refund) {
         self.announce_of(Topic::RefundFailed, Some(refund.id));
-        if refund.kind != RefundKind::Merchant {
-            // Nobody ordered it who could be told: a person must find another way for this money.
+        let undelivered = refund.is_of_principal() && self.charge.delivery.fenced;
+        if refund.kind != RefundKind::Merchant || undelivered {
+            // Nobody ordered it who could be told, or the goods are fenced: a person must find a way for this money.
             let why = refund.error.as_ref().map(|e| format!("{}: {}", e.provider_code, e.detail)).unwrap_or_default();
-            let tx = refund.provider_trade_no.clone();
-            self.open_break(BreakKind::RefundDiffers, Some(refund.attempt), Some(&tx), why);
+            self.refund_differs(refund, why);
         }
     }
 
@@ -143,9 +194,8 @@ impl Change {
             }
             Err(RefundRefused::Ended) => Err(Refused::InvalidState),
             Err(RefundRefused::AmountDiffers) => {
-                let (attempt, tx) = (slot.attempt, slot.provider_trade_no.clone());
-                let why = "the provider states another sum for this refund".to_owned();
-                self.open_break(BreakKind::RefundDiffers, Some(attempt), Some(&tx), why);
+                let refund = slot.clone();
+                self.refund_differs(&refund, "the provider states another sum for this refund".to_owned());
                 Ok(())
             }
         }

@@ -1,5 +1,7 @@
-//! What a provider is asked for: one attempt's order or one refund, complete enough to be written again
-//! identically in its business fields after a crash (S10).
+//! What a provider is asked for: one attempt's order or one refund.
+//!
+//! Invariant: complete enough to be written again, identical in its business fields, after a crash (S10). It knows no
+//! provider's field names.
 
 use crate::money::Money;
 use crate::time::UnixMillis;

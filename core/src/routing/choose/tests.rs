@@ -1,3 +1,5 @@
+//! The choice as a table: who is tried first, who is left out, and that equal arguments choose equally.
+
 use super::*;
 use crate::routing::Signal;
 use proptest::prelude::*;
