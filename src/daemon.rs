@@ -104,7 +104,7 @@ pub async fn start_with(config: Config, clock: SystemClock, metrics: Arc<Metrics
     let clock: Arc<SystemClock> = Arc::new(clock);
     let transport = Arc::new(HttpTransport::new(&config, metrics.clone(), clock.clone())?);
     let (store, poisoned) = open_store(&config, metrics.clone()).await?;
-    let documents = Arc::new(ApiDocuments { public_url: config.server.public_url.clone() });
+    let documents = Arc::new(ApiDocuments::new(config.server.public_url.clone()));
     let parts = Parts {
         store: Arc::new(TimedStore(store)),
         outside: Arc::new(TimedOutside(transport.clone() as Arc<dyn Outside>)),
