@@ -141,8 +141,7 @@ impl Flow {
             amount: payment.amount,
             evidence: "this payment already counts for another charge".to_owned(),
         };
-        // The charge's own birth dates the break, so that each repeat names the same one.
-        let breach = super::batch::breach_of(&charge, &draft, charge.created_at);
+        let breach = super::batch::breach_of(&charge, &draft, self.clock.now());
         tracing::error!(charge_id = %id, break_id = %breach.id, "a payment was claimed twice");
         self.open_break_once(breach).await?;
         // For this charge nothing is known then: its attempt is asked about again by the ladder.
