@@ -4,6 +4,10 @@
 //! very bytes that are sent. An answer of any status is an answer; only a call that got none is an error.
 //! Used by the command line, the demo and tests; it knows nothing of the daemon's insides.
 
+mod admin;
+
+pub use admin::{Answer, Ask, Unanswered, Way, ask, causes, check_tls};
+
 use crate::clock::SystemClock;
 use crate::ports::{Clock as _, Rng as _};
 use crate::random::SystemRng;

@@ -36,7 +36,7 @@ use fields::Fields;
 use merchant::MerchantReader;
 use secret::SecretReader;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tongdao_core::ids::{ChannelId, MerchantId};
 use tongdao_core::provider::{Environment, Registration};
 
@@ -121,6 +121,12 @@ impl Config {
 }
 
 impl Config {
+    /// The file that it was read from; `None` for the built-in configuration.
+    #[must_use]
+    pub fn path(&self) -> Option<PathBuf> {
+        (self.name != BUILT_IN_NAME).then(|| PathBuf::from(&self.name))
+    }
+
     /// The merchant of that id.
     #[must_use]
     pub fn merchant(&self, id: &MerchantId) -> Option<&Merchant> {

@@ -13,6 +13,7 @@ mod change;
 mod channels;
 mod close;
 mod deliver;
+mod gauges;
 mod keys;
 mod observe;
 mod open_charge;
@@ -29,6 +30,7 @@ pub use channels::{ChannelView, Channels};
 pub use open_charge::{OpenCharge, Opened};
 pub use refund::{AskedRefund, OpenedRefund};
 pub use retry::{Retried, RetryAsk};
+pub(crate) use route::Wanted;
 
 use crate::config::Config;
 use crate::metrics::Metrics;

@@ -4,6 +4,7 @@
 //! on to its end when the caller hangs up. Handlers know `flow` and wire types; they decide nothing about money and know
 //! no adapter of the store or the network.
 
+pub mod admin;
 mod attempts;
 mod auth;
 mod batch;

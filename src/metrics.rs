@@ -9,6 +9,7 @@ mod channel;
 mod families;
 mod happened;
 mod labels;
+mod read;
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ pub use labels::{
     AuthFailure, CallOutcome, CallbackVerdict, Cause, ChannelState, ChargeEvent, ConfirmedBy, HttpCode, Idempotency,
     Limit, LogLevel, OverrideAction, RatePolicy, Repair, WebhookResult,
 };
+pub use read::Latency;
 
 use arc_swap::ArcSwap;
 use cells::Cells;

@@ -13,6 +13,7 @@ pub(crate) mod engine;
 mod keys;
 pub(crate) mod memory;
 mod nonces;
+pub(crate) mod offline;
 mod records;
 mod timers;
 

@@ -5,7 +5,7 @@
 
 mod upkeep;
 
-pub use upkeep::{refresh_gauges, upkeep};
+pub use upkeep::upkeep;
 
 use crate::flow::{Flow, FlowError};
 use crate::ports::{Due, StoreError};

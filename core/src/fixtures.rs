@@ -3,7 +3,7 @@
 //! Invariant: everything here is fixed, ids included, so that a row of a table changes only when a rule does.
 
 use crate::attempt::{Attempt, NewAttempt};
-use crate::charge::{Charge, NewCharge, Policy};
+use crate::charge::{NewCharge, Policy};
 use crate::effect::{Effect, EffectKey, Event, Step};
 use crate::ids::{AttemptId, ChargeId, RefundId};
 use crate::money::Money;
@@ -81,10 +81,6 @@ pub(crate) fn new_charge(policy: Policy) -> NewCharge {
         policy,
         token: "t".repeat(32),
     }
-}
-
-pub(crate) fn charge(policy: Policy) -> Charge {
-    Charge::open(new_charge(policy), T0).next
 }
 
 pub(crate) fn new_refund(n: u8, amount: i64) -> NewRefund {

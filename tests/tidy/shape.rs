@@ -23,7 +23,7 @@ pub(crate) fn lengths(tree: &Tree) -> Vec<Offence> {
         .collect();
     let long: Vec<&RustFile> = tree.rust.iter().filter(|file| lines(file) > SECOND_LOOK_LINES).collect();
     for file in &long {
-        println!("{}: {} lines, look twice", file.path, lines(file));
+        eprintln!("{}: {} lines, look twice", file.path, lines(file));
     }
     if long.len() > LONG_FILES_MAX {
         let rule = |file: &&RustFile| {

@@ -56,7 +56,8 @@ impl Change {
         if gave_code && self.charge.attempt(id).is_some_and(Attempt::is_payable) {
             self.charge.failure = None;
         }
-        if gave_code && (self.charge.ending || self.charge.principal.is_some()) {
+        let left_behind = self.charge.attempt(id).is_some_and(|attempt| attempt.end_wanted);
+        if gave_code && (left_behind || self.charge.ending || self.charge.principal.is_some()) {
             // The code came after the end: nobody may be asked to pay it.
             self.end_attempt(id)?;
         }

@@ -1,3 +1,5 @@
+//! Signatures as merchants write them, and every way to get one wrong.
+
 use super::*;
 use crate::config::{Env, fake};
 use axum::http::Request;

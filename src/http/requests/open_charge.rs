@@ -126,7 +126,7 @@ fn subject(raw: &RawValue) -> Checked<String> {
     }
 }
 
-fn read_payer(mut fields: Fields<'_, '_>, config: &Config) -> Payer {
+pub(super) fn read_payer(mut fields: Fields<'_, '_>, config: &Config) -> Payer {
     let client_ip = |raw: &RawValue| {
         let address: Result<std::net::IpAddr, _> = text(raw)?.parse();
         address.map(|address| address.to_string()).map_err(|_| "must be an IP address".to_owned())

@@ -1,0 +1,222 @@
+//! The command line: one binary, the daemon and the operator's tools.
+//!
+//! Invariants: commands about charges, channels and routing ask the daemon (over its Unix socket first) and touch no
+//! store; `journal`, `store`, `config` and `check` work with the daemon dead. One JSON document on standard output
+//! under `--json`; one exit code per kind of trouble (`exit`). It knows documents, not the flows behind them.
+
+mod channels;
+mod charge;
+mod check;
+mod client;
+mod config;
+mod documents;
+mod exit;
+mod metrics;
+mod offline;
+mod out;
+mod qr;
+mod reach;
+mod route;
+mod show;
+mod status;
+
+use crate::config::{Config, Env, inherited_env, read_duration};
+use clap::{Args, Parser, Subcommand};
+use client::AdminClient;
+use exit::{Exit, Stop, exit_of};
+use out::Out;
+use reach::{Named, Reach};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0 fine   1 a problem was found   2 usage   3 daemon unreachable
+  4 refused by a safety rule   64 bad configuration
+
+First steps:
+  tongdao serve                            start with the built-in configuration and sandbox providers
+  tongdao charge create --amount 19.99     make a charge and see its code
+  tongdao status                           is it well?";
+
+/// Tongdao 通道: a payment router for card platforms.
+///
+/// Without a command it is the daemon, as `tongdao serve`.
+#[derive(Debug, Parser)]
+#[command(name = "tongdao", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+struct Globals {
+    /// The configuration file [default: the built-in configuration]
+    #[arg(long, global = true, value_name = "FILE", env = "TONGDAO_CONFIG")]
+    config: Option<PathBuf>,
+    /// Print one JSON document
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print without colours (as NO_COLOR does)
+    #[arg(long, global = true)]
+    no_color: bool,
+    /// How long to wait for the daemon
+    #[arg(long, global = true, value_name = "DURATION", default_value = "10s", value_parser = read_duration)]
+    timeout: Duration,
+    /// The admin listener's address; the token comes from TONGDAO_ADMIN_TOKEN [default: the configuration's]
+    #[arg(long, global = true, value_name = "URL", env = "TONGDAO_ADMIN_URL")]
+    admin_url: Option<String>,
+    /// The admin socket [default: the configuration's]
+    #[arg(long, global = true, value_name = "PATH", env = "TONGDAO_ADMIN_SOCKET")]
+    admin_socket: Option<PathBuf>,
+    /// A file with the admin token [default: TONGDAO_ADMIN_TOKEN, else the configuration's]
+    #[arg(long, global = true, value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look at everything that could keep money from moving, before a start or on a live daemon
+    Check(check::CheckArgs),
+    /// Is it well? The figures that on-call looks at first
+    #[command(after_help = "Example:\n  tongdao status || page-someone")]
+    Status,
+    /// Make, find, follow and push on charges
+    #[command(subcommand)]
+    Charge(charge::ChargeCommand),
+    /// How every channel stands: state, score, health, latency, limits, last error
+    #[command(after_help = "Example:\n  tongdao channels --json | jq '.data[] | {id, state}'")]
+    Channels,
+    /// Why a charge goes where it goes
+    #[command(subcommand)]
+    Route(route::RouteCommand),
+    /// Every metric with its type, labels and live series
+    Metrics(metrics::MetricsArgs),
+    /// Check, print and reload the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Check the journal (works with the daemon dead)
+    #[command(subcommand)]
+    Journal(offline::JournalCommand),
+    /// Mend the store (with the daemon stopped)
+    #[command(subcommand)]
+    Store(offline::StoreCommand),
+}
+
+/// What a command works with.
+pub(crate) struct Context {
+    pub(crate) out: Out,
+    pub(crate) env: Env,
+    pub(crate) timeout: Duration,
+    pub(crate) config_path: Option<PathBuf>,
+    reach: Reach,
+}
+
+impl Context {
+    fn new(globals: Globals, env: Env) -> Self {
+        let out = Out::new(globals.json, globals.no_color, &env);
+        let named = Named {
+            config: globals.config.as_deref(),
+            socket: globals.admin_socket.as_deref(),
+            url: globals.admin_url.as_deref(),
+            token_file: globals.admin_token_file.as_deref(),
+        };
+        let reach = Reach::find(named, &env);
+        Self { out, env, timeout: globals.timeout, config_path: globals.config, reach }
+    }
+
+    /// The daemon's admin side.
+    pub(crate) fn admin(&self) -> AdminClient {
+        AdminClient::new(self.reach.clone(), self.env.clone(), self.timeout)
+    }
+
+    /// The whole configuration, with every fault.
+    pub(crate) fn load_config(&self) -> Result<Config, Stop> {
+        Ok(Config::load(self.config_path.as_deref(), &self.env)?)
+    }
+}
+
+/// Reads the arguments, does what they say, and ends with the code that scripts rely on.
+#[must_use]
+pub fn run() -> ExitCode {
+    let Cli { globals, command } = Cli::parse();
+    let context = Context::new(globals, inherited_env());
+    let ended = dispatch(&context, command);
+    let exit = ended.unwrap_or_else(|error| complain(&context, &error));
+    exit.into()
+}
+
+fn complain(context: &Context, error: &anyhow::Error) -> Exit {
+    let exit = exit_of(error);
+    if exit != Exit::Fine {
+        let mut said = format!("{error:#}");
+        if exit == Exit::BadConfig && context.config_path.is_none() {
+            said.push_str(
+                "\nno file was named, so this is the built-in configuration: `tongdao serve` makes its secrets and \
+                 sandbox keys at the first start",
+            );
+        }
+        // Nobody is left to be told when standard error is gone too.
+        let _told = context.out.remark(&said);
+    }
+    exit
+}
+
+fn dispatch(context: &Context, command: Option<Command>) -> anyhow::Result<Exit> {
+    match command {
+        Some(Command::Journal(command)) => offline::journal(context, command),
+        Some(Command::Store(command)) => offline::store(context, command),
+        Some(other) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(dispatch_async(context, other))
+        }
+        None => todo_serve(),
+    }
+}
+
+async fn dispatch_async(context: &Context, command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Check(args) => check::run(context, &args).await,
+        Command::Status => status::run(context).await,
+        Command::Charge(command) => charge::run(context, command).await,
+        Command::Channels => channels::run(context).await,
+        Command::Route(command) => route::run(context, command).await,
+        Command::Metrics(args) => metrics::run(context, &args).await,
+        Command::Config(command) => config::run(context, command).await,
+        Command::Journal(command) => offline::journal(context, command),
+        Command::Store(command) => offline::store(context, command),
+    }
+}
+
+fn todo_serve() -> anyhow::Result<Exit> {
+    anyhow::bail!("serve")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_a_help_text_and_every_leaf_an_example() {
+        fn walk(command: &clap::Command, path: &str) {
+            assert!(command.get_about().is_some(), "{path} says nothing");
+            let leaf = command.get_subcommands().next().is_none();
+            let example = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(!leaf || example.contains("tongdao "), "{path} has no example");
+            for sub in command.get_subcommands() {
+                walk(sub, &format!("{path} {}", sub.get_name()));
+            }
+        }
+        walk(&Cli::command(), "tongdao");
+    }
+}

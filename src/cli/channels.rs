@@ -1,0 +1,83 @@
+//! `tongdao channels`: how every channel stands, one line each.
+//!
+//! It draws what the daemon says and judges nothing; exit code 1 tells a script that no channel is open.
+
+use super::Context;
+use super::documents::{ChannelDoc, PageDoc};
+use super::exit::Exit;
+use super::{out, show};
+
+pub(crate) async fn run(context: &Context) -> anyhow::Result<Exit> {
+    let page = context.admin().load("/admin/v1/channels").await?;
+    let channels: PageDoc<ChannelDoc> = serde_json::from_value(page.clone())?;
+    context.out.either(&page, || table(&channels.data))?;
+    let usable = channels.data.iter().any(|channel| matches!(channel.state.as_str(), "open" | "probing"));
+    Ok(if usable { Exit::Fine } else { Exit::Problem })
+}
+
+/// The channels as a table.
+pub(crate) fn table(channels: &[ChannelDoc]) -> String {
+    let heading = [
+        "channel",
+        "provider",
+        "state",
+        ">score",
+        ">health",
+        ">share",
+        ">latency",
+        ">in flight",
+        ">fee",
+        ">limit",
+        "last error",
+    ];
+    out::table(&heading, channels.iter().map(row).collect())
+}
+
+fn row(channel: &ChannelDoc) -> Vec<String> {
+    let limit = [channel.limits.day_amount_used, channel.limits.day_count_used];
+    let limit = limit.into_iter().flatten().reduce(f64::max);
+    let error = channel.last_errors.last();
+    vec![
+        channel.id.clone(),
+        channel.provider.clone(),
+        channel.state.clone(),
+        format!("{:.4}", channel.score),
+        show::percent(channel.health),
+        show::percent(channel.share),
+        latency(channel),
+        channel.in_flight.map_or_else(|| "-".to_owned(), |now| format!("{now}/{}", channel.capacity.max_in_flight)),
+        format!("{}.{:02} %", channel.fee_bps.div_euclid(100), channel.fee_bps.rem_euclid(100)),
+        limit.map_or_else(|| "-".to_owned(), show::percent),
+        error.map_or_else(String::new, |error| format!("{} {}", show::moment(&error.at), error.detail)),
+    ]
+}
+
+fn latency(channel: &ChannelDoc) -> String {
+    match (channel.latency_ms.p50, channel.latency_ms.p99, channel.latency_ms.mean) {
+        (Some(p50), Some(p99), _) => format!("{p50}/{p99} ms"),
+        (_, _, Some(mean)) => format!("{mean} ms"),
+        (_, _, None) => "-".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn channels_stand_in_straight_columns_with_what_is_wrong() {
+        let channels: Vec<ChannelDoc> = serde_json::from_value(json!([
+            {"id": "wechat-main", "provider": "wechatpay", "state": "open", "score": 0.951, "health": 0.9871, "share": 0.6,
+             "in_flight": 3, "capacity": {"max_in_flight": 64, "per_second": 300}, "fee_bps": 60,
+             "latency_ms": {"mean": 120, "p50": 100, "p99": 300}, "limits": {"day_amount_used": 0.123, "day_count_used": 0.01},
+             "last_errors": []},
+            {"id": "备用通道", "provider": "alipay", "state": "ejected", "score": 0, "health": 0.42, "share": 0.4,
+             "in_flight": null, "capacity": {"max_in_flight": 8, "per_second": 30}, "fee_bps": 38,
+             "latency_ms": {"mean": 900, "p50": null, "p99": null}, "limits": {},
+             "last_errors": [{"at": "2025-12-17T11:33:20.000Z", "detail": "failed after 3000 ms"}]}
+        ]))
+        .unwrap();
+        insta::assert_snapshot!(table(&channels));
+    }
+}

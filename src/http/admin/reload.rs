@@ -1,0 +1,52 @@
+//! `POST /admin/v1/config/reload`: reads the file again and puts it in force, or says everything that is wrong.
+//!
+//! Invariant: a bad file changes nothing. The reload ends when it ends, also after the caller hung up.
+
+use super::{BODY_MAX, Shared};
+use crate::config::Fault;
+use crate::http::body;
+use crate::http::problem::{FieldFault, Problem};
+use crate::http::requests::read_reload;
+use crate::reload::{ReloadRefused, Reloaded};
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use serde::Serialize;
+
+/// What a reload changed, or would.
+#[derive(Serialize)]
+pub(super) struct ReloadDocument {
+    configuration: String,
+    dry_run: bool,
+    added: Vec<String>,
+    removed: Vec<String>,
+    warnings: Vec<String>,
+}
+
+pub(super) async fn handle_reload(
+    State(admin): State<Shared>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<ReloadDocument>, Problem> {
+    let dry_run = read_reload(&body::read(&headers, body, BODY_MAX).await?)?;
+    let reloader = admin.reloader.clone();
+    let work = async move { reloader.reload(dry_run).await.map_err(refused) };
+    let Reloaded { configuration, added, removed, warnings } = admin.to_the_end(work).await?;
+    let (added, removed) = (added.iter().map(ToString::to_string), removed.iter().map(ToString::to_string));
+    let (added, removed) = (added.collect(), removed.collect());
+    Ok(Json(ReloadDocument { configuration, dry_run, added, removed, warnings }))
+}
+
+fn refused(why: ReloadRefused) -> Problem {
+    let said = why.to_string();
+    match why {
+        ReloadRefused::Faults(faults) => {
+            let fault =
+                |fault: &Fault| FieldFault::new(fault.path.clone(), format!("{}{}", fault.origin, fault.message));
+            Problem::InvalidRequest(faults.list.iter().map(fault).collect())
+        }
+        ReloadRefused::StillInUse(_) => Problem::InvalidState(said),
+        ReloadRefused::Store(error) => error.into(),
+    }
+}
