@@ -11,10 +11,13 @@ pub use sandboxed::start_sandbox;
 use crate::clock::SystemClock;
 use crate::config::{Config, StoreUrl};
 use crate::flow::{Flow, Parts};
+use crate::http::admin::{self, Entrance};
 use crate::http::{self, Api, ApiDocuments};
 use crate::metrics::{Metrics, MetricsError};
 use crate::ports::{Outside, Store, StoreError};
 use crate::random::SystemRng;
+use crate::reload::Reloader;
+use crate::request_scope::{TimedOutside, TimedStore};
 use crate::store::RecordStore;
 use crate::store::embedded::{EmbeddedEngine, EmbeddedOptions, OpenError};
 use crate::store::memory::MemoryEngine;
@@ -67,7 +70,8 @@ pub struct Running {
     pub public_addr: SocketAddr,
     /// Where on-call calls.
     pub admin_addr: SocketAddr,
-    transport: Arc<HttpTransport>,
+    /// Puts the configuration file in force again.
+    pub reloader: Arc<Reloader>,
     poisoned: watch::Receiver<bool>,
     listeners: Tasks,
     tasks: Tasks,
@@ -80,8 +84,14 @@ pub struct Running {
 /// # Errors
 /// The first thing that stood in the way; nothing is left running.
 pub async fn start(config: Config, clock: SystemClock) -> Result<Running, StartError> {
-    let metrics = Arc::new(Metrics::new(http::ROUTES)?);
+    let metrics = Arc::new(Metrics::new(&routes())?);
     start_with(config, clock, metrics).await
+}
+
+/// Every route of both listeners, as they stand in metrics.
+#[must_use]
+pub fn routes() -> Vec<crate::metrics::Route> {
+    [http::ROUTES, admin::ROUTES].concat()
 }
 
 /// Starts the daemon with metrics that the log already feeds.
@@ -96,8 +106,8 @@ pub async fn start_with(config: Config, clock: SystemClock, metrics: Arc<Metrics
     let (store, poisoned) = open_store(&config, metrics.clone()).await?;
     let documents = Arc::new(ApiDocuments::new(config.server.public_url.clone()));
     let parts = Parts {
-        store,
-        outside: transport.clone() as Arc<dyn Outside>,
+        store: Arc::new(TimedStore(store)),
+        outside: Arc::new(TimedOutside(transport.clone() as Arc<dyn Outside>)),
         clock,
         rng: Arc::new(SystemRng),
         config: config.clone(),
@@ -106,14 +116,17 @@ pub async fn start_with(config: Config, clock: SystemClock, metrics: Arc<Metrics
     };
     let flow = Arc::new(Flow::start(parts).await?);
     let (tasks, listeners) = (Tasks::new(), Tasks::new());
-    let (public_addr, admin_addr) = listen(&flow, &config, &listeners).await?;
+    let applied = transport.clone();
+    let apply = move |config: &Config| applied.apply(config);
+    let reloader = Arc::new(Reloader::new(flow.clone(), tongdao_providers::REGISTRY, apply));
+    let (public_addr, admin_addr) = listen(&flow, &reloader, &config, &listeners).await?;
     tasks.spawn("timers", worker::run_timers(flow.clone(), tasks.clone()));
     tasks.spawn("upkeep", worker::upkeep(flow.clone(), tasks.clone()));
     Ok(Running {
         flow,
+        reloader,
         public_addr,
         admin_addr,
-        transport,
         poisoned,
         listeners,
         tasks,
@@ -130,15 +143,6 @@ impl Running {
             // The store was closed in order: there is nothing to fail any more.
             std::future::pending::<()>().await;
         }
-    }
-
-    /// Puts a checked configuration in force.
-    pub fn reload(&self, config: Config) {
-        let config = Arc::new(config);
-        self.transport.apply(&config);
-        let names = config.channels.iter().map(|channel| (channel.id.clone(), channel.provider_id.clone()));
-        self.flow.metrics.set_channels(names);
-        self.flow.set_config(config);
     }
 
     /// Stops accepting, lets what runs finish within the deadline, writes what waits. True when all ended in time.
@@ -158,8 +162,8 @@ async fn open_store(
     match &config.store.url {
         StoreUrl::Memory => {
             let (never, poisoned) = watch::channel(false);
-            // The memory store cannot fail; its signal lives as long as the process.
-            std::mem::forget(never);
+            // The memory store cannot fail: a signal whose sender is gone never turns.
+            drop(never);
             Ok((Arc::new(RecordStore::new(MemoryEngine::new())), poisoned))
         }
         StoreUrl::Embedded(dir) => {
@@ -191,14 +195,20 @@ impl crate::store::engine::CommitObserver for CommitMetrics {
     }
 }
 
-async fn listen(flow: &Arc<Flow>, config: &Config, tasks: &Tasks) -> Result<(SocketAddr, SocketAddr), StartError> {
+async fn listen(
+    flow: &Arc<Flow>,
+    reloader: &Arc<Reloader>,
+    config: &Config,
+    tasks: &Tasks,
+) -> Result<(SocketAddr, SocketAddr), StartError> {
     let (public, public_addr) = bind(config.server.public_listen).await?;
     let (admin, admin_addr) = bind(config.server.admin_listen).await?;
     let socket = bind_socket(&config.server.admin_socket)?;
-    let api = Api::new(flow.clone(), tasks.clone());
-    http::serve(public, http::router(api.clone()), tasks);
-    http::serve(admin, http::admin_router(api.clone(), http::Entrance::Token), tasks);
-    http::serve_unix(socket, http::admin_router(api, http::Entrance::Open), tasks);
+    let api = http::router(Api::new(flow.clone(), tasks.clone()));
+    let admin_router = |entrance| admin::router(reloader.clone(), flow.clone(), tasks.clone(), entrance);
+    http::serve(public, api, tasks);
+    http::serve(admin, admin_router(Entrance::Token), tasks);
+    http::serve_unix(socket, admin_router(Entrance::Open), tasks);
     Ok((public_addr, admin_addr))
 }
 

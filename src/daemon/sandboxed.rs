@@ -5,9 +5,7 @@
 
 use crate::config::{BUILT_IN, Env, SandboxServers, read_sandbox_servers};
 use std::path::Path;
-use tongdao_sandbox::{
-    Accounts, AlipayAccount, Options, Sandbox, StartError, UnionpayAccount, WechatpayAccount,
-};
+use tongdao_sandbox::{Accounts, AlipayAccount, Options, Sandbox, StartError, UnionpayAccount, WechatpayAccount};
 
 /// Starts the provider servers that a configuration asks for. `None` when it asks for none, or cannot be read (the
 /// loader says why).
@@ -24,11 +22,9 @@ pub async fn start_sandbox(path: Option<&Path>, env: &Env) -> Result<Option<Sand
 fn options_of(servers: &SandboxServers, file: &toml::Table) -> Options {
     let mut options = Options::new(&servers.keys_dir);
     options.control = servers.control;
-    for (provider, slot) in [
-        ("wechatpay", &mut options.wechatpay),
-        ("alipay", &mut options.alipay),
-        ("unionpay", &mut options.unionpay),
-    ] {
+    for (provider, slot) in
+        [("wechatpay", &mut options.wechatpay), ("alipay", &mut options.alipay), ("unionpay", &mut options.unionpay)]
+    {
         if let Some(address) = servers.listen.get(provider) {
             *slot = *address;
         }
