@@ -87,7 +87,7 @@ config() {
 
 demo() {
   has_command demo || { echo "this build has no demo command"; return "$SKIP"; }
-  timeout 120 cargo run --quiet --locked --offline -- demo
+  timeout 300 cargo run --quiet --locked --offline -- demo --seconds 30
 }
 
 deny() {

@@ -46,6 +46,11 @@ export class Inbox {
     else this.#arrived.push(item);
   }
 
+  /** Everything that has arrived. */
+  drain() {
+    return this.#arrived.splice(0);
+  }
+
   take() {
     if (this.#arrived.length) return Promise.resolve(this.#arrived.shift());
     return new Promise((found, lost) => {
