@@ -4,8 +4,8 @@
 
 use super::{Part, measured};
 use crate::ports::{
-    Batch, Break, ChargePage, Due, Io, Operation, Outside, Owner, Reference, SendError, Space, Store, StoreError, StoredEvent,
-    Urgency, WebhookAnswer, WebhookCall, WebhookError,
+    Batch, Break, ChargePage, Due, Io, Operation, Outside, Owner, Reference, SendError, Space, Store, StoreError,
+    StoredEvent, Urgency, WebhookAnswer, WebhookCall, WebhookError,
 };
 use std::sync::Arc;
 use std::time::Duration;
