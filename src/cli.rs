@@ -17,6 +17,8 @@ mod out;
 mod qr;
 mod reach;
 mod route;
+mod sandbox;
+mod serve;
 mod show;
 mod status;
 
@@ -80,6 +82,8 @@ struct Globals {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the daemon (the default)
+    Serve(serve::ServeArgs),
     /// Look at everything that could keep money from moving, before a start or on a live daemon
     Check(check::CheckArgs),
     /// Is it well? The figures that on-call looks at first
@@ -105,6 +109,11 @@ enum Command {
     /// Mend the store (with the daemon stopped)
     #[command(subcommand)]
     Store(offline::StoreCommand),
+    /// A minute of business with everything going wrong, and books that must agree
+    #[command(after_help = "Example:\n  tongdao demo --seed 7")]
+    Demo(crate::demo::Args),
+    /// Run the sandbox providers alone
+    Sandbox(sandbox::SandboxArgs),
 }
 
 /// What a command works with.
@@ -113,6 +122,7 @@ pub(crate) struct Context {
     pub(crate) env: Env,
     pub(crate) timeout: Duration,
     pub(crate) config_path: Option<PathBuf>,
+    no_color: bool,
     reach: Reach,
 }
 
@@ -126,7 +136,7 @@ impl Context {
             token_file: globals.admin_token_file.as_deref(),
         };
         let reach = Reach::find(named, &env);
-        Self { out, env, timeout: globals.timeout, config_path: globals.config, reach }
+        Self { out, env, timeout: globals.timeout, config_path: globals.config, no_color: globals.no_color, reach }
     }
 
     /// The daemon's admin side.
@@ -145,9 +155,26 @@ impl Context {
 pub fn run() -> ExitCode {
     let Cli { globals, command } = Cli::parse();
     let context = Context::new(globals, inherited_env());
-    let ended = dispatch(&context, command);
-    let exit = ended.unwrap_or_else(|error| complain(&context, &error));
-    exit.into()
+    let command = command.unwrap_or_else(|| Command::Serve(serve::ServeArgs::default()));
+    let ended = runtime(&command).map_err(Into::into).and_then(|runtime| runtime.block_on(dispatch(&context, command)));
+    ended.unwrap_or_else(|error| complain(&context, &error).into())
+}
+
+/// A daemon uses every core; a question needs one.
+fn runtime(command: &Command) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = match command {
+        Command::Serve(_) | Command::Demo(_) | Command::Sandbox(_) => tokio::runtime::Builder::new_multi_thread(),
+        Command::Check(_)
+        | Command::Status
+        | Command::Charge(_)
+        | Command::Channels
+        | Command::Route(_)
+        | Command::Metrics(_)
+        | Command::Config(_)
+        | Command::Journal(_)
+        | Command::Store(_) => tokio::runtime::Builder::new_current_thread(),
+    };
+    builder.enable_all().build()
 }
 
 fn complain(context: &Context, error: &anyhow::Error) -> Exit {
@@ -166,20 +193,9 @@ fn complain(context: &Context, error: &anyhow::Error) -> Exit {
     exit
 }
 
-fn dispatch(context: &Context, command: Option<Command>) -> anyhow::Result<Exit> {
-    match command {
-        Some(Command::Journal(command)) => offline::journal(context, command),
-        Some(Command::Store(command)) => offline::store(context, command),
-        Some(other) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(dispatch_async(context, other))
-        }
-        None => todo_serve(),
-    }
-}
-
-async fn dispatch_async(context: &Context, command: Command) -> anyhow::Result<Exit> {
-    match command {
+async fn dispatch(context: &Context, command: Command) -> anyhow::Result<ExitCode> {
+    let exit = match command {
+        Command::Serve(args) => serve::run(context, &args).await,
         Command::Check(args) => check::run(context, &args).await,
         Command::Status => status::run(context).await,
         Command::Charge(command) => charge::run(context, command).await,
@@ -189,11 +205,13 @@ async fn dispatch_async(context: &Context, command: Command) -> anyhow::Result<E
         Command::Config(command) => config::run(context, command).await,
         Command::Journal(command) => offline::journal(context, command),
         Command::Store(command) => offline::store(context, command),
-    }
-}
-
-fn todo_serve() -> anyhow::Result<Exit> {
-    anyhow::bail!("serve")
+        Command::Demo(mut args) => {
+            (args.json, args.no_color) = (context.out.wants_json(), context.no_color);
+            return crate::demo::run(args).await;
+        }
+        Command::Sandbox(args) => sandbox::run(context, &args).await,
+    };
+    exit.map(Into::into)
 }
 
 #[cfg(test)]

@@ -77,6 +77,12 @@ pub fn inherited_env() -> Env {
     pairs.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
 }
 
+/// The names of the providers that are built in, whether they are configured or not.
+#[must_use]
+pub fn built_in_providers() -> Vec<&'static str> {
+    tongdao_providers::REGISTRY.iter().map(|provider| provider.id).collect()
+}
+
 impl Config {
     /// Reads a file, or the built-in configuration, for the providers that are built in.
     ///

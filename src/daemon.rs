@@ -12,7 +12,6 @@ use crate::clock::SystemClock;
 use crate::config::{Config, StoreUrl};
 use crate::flow::{Flow, Parts};
 use crate::http::admin::{self, Entrance};
-use crate::http::server::{Listener, serve};
 use crate::http::{self, Api, ApiDocuments};
 use crate::metrics::{Metrics, MetricsError};
 use crate::ports::{Outside, Store, StoreError};
@@ -207,9 +206,9 @@ async fn listen(
     let socket = bind_socket(&config.server.admin_socket)?;
     let api = http::router(Api::new(flow.clone(), tasks.clone()));
     let admin_router = |entrance| admin::router(reloader.clone(), flow.clone(), tasks.clone(), entrance);
-    tasks.spawn("public listener", serve(Listener::Tcp(public), api, tasks.clone()));
-    tasks.spawn("admin listener", serve(Listener::Tcp(admin), admin_router(Entrance::Token), tasks.clone()));
-    tasks.spawn("admin socket", serve(Listener::Unix(socket), admin_router(Entrance::Open), tasks.clone()));
+    http::serve(public, api, tasks);
+    http::serve(admin, admin_router(Entrance::Token), tasks);
+    http::serve_unix(socket, admin_router(Entrance::Open), tasks);
     Ok((public_addr, admin_addr))
 }
 

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod demo;
 pub mod flow;
 pub mod http;
@@ -17,5 +18,7 @@ pub mod reload;
 pub mod request_scope;
 pub mod store;
 pub mod tasks;
+#[cfg(test)]
+pub(crate) mod testbed;
 pub mod transport;
 pub mod worker;

@@ -1,6 +1,8 @@
-//! The binary: everything is in the library, so that tests start the same daemon.
+//! The binary: the command line of the library, and the allocator.
+//!
+//! Invariant: everything else is in the library, so that tests start the very daemon that this starts. Buffers of many
+//! sizes live long in the daemon, under which the system's allocator fragments.
 
-/// Long-lived buffers of many sizes: the system's allocator fragments under them.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -178,3 +178,57 @@ impl std::fmt::Display for Business {
 fn show(business: &[Business]) -> String {
     business.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::fake;
+    use crate::testbed::{Bed, CONFIG};
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    const SECOND: &str = "\n[[channels]]\nid = \"c\"\nprovider = \"fake\"\n  [channels.fake]\n  account = \"3\"\n";
+
+    fn reloader(bed: &Bed) -> (Reloader, Arc<AtomicU64>) {
+        let applied = Arc::new(AtomicU64::new(0));
+        let count = applied.clone();
+        let apply = move |_: &Config| {
+            count.fetch_add(1, Ordering::SeqCst);
+        };
+        (Reloader::new(bed.flow.clone(), fake::REGISTRY, apply), applied)
+    }
+
+    #[tokio::test]
+    async fn a_new_channel_comes_into_force_everywhere_at_once() {
+        let bed = Bed::start(&[]).await;
+        let (reloader, applied) = reloader(&bed);
+        std::fs::write(&bed.path, format!("{CONFIG}{SECOND}")).unwrap();
+        assert_eq!(reloader.reload(true).await.unwrap().added, ["c".parse().unwrap()]);
+        assert_eq!((bed.flow.config().channels.len(), applied.load(Ordering::SeqCst)), (2, 0));
+        reloader.reload(false).await.unwrap();
+        assert_eq!((bed.flow.config().channels.len(), applied.load(Ordering::SeqCst)), (3, 1));
+        assert!(bed.flow.metrics.render().contains("tongdao_channel_state{channel=\"c\""));
+    }
+
+    #[tokio::test]
+    async fn an_unused_channel_may_go_and_its_account_may_not_change() {
+        let bed = Bed::start(&[]).await;
+        let (reloader, _) = reloader(&bed);
+        std::fs::write(&bed.path, CONFIG.replace("1900000002", "other")).unwrap();
+        assert!(matches!(reloader.reload(false).await, Err(ReloadRefused::Faults(_))));
+        let without_b = CONFIG.find("[[channels]]\nid = \"b\"").unwrap();
+        std::fs::write(&bed.path, &CONFIG[..without_b]).unwrap();
+        assert_eq!(reloader.reload(false).await.unwrap().removed, ["b".parse().unwrap()]);
+    }
+
+    #[test]
+    fn business_says_how_many() {
+        let one = Business { channel: "a".parse().unwrap(), open_attempts: 2, open_refunds: 1, refundable_payments: 9 };
+        assert!(one.is_any());
+        assert_eq!(
+            one.to_string(),
+            "a cannot be removed: 2 open attempts, 1 unsettled refunds, 9 payments that may still be refunded; set \
+             enabled = false to stop new charges"
+        );
+        assert!(!Business::none(&one.channel).is_any());
+    }
+}

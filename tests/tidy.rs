@@ -136,6 +136,11 @@ fn documents_name_only_metrics_that_exist() {
 }
 
 #[test]
+fn documents_show_only_commands_that_exist() {
+    refuse(documents::command_lines(tree()));
+}
+
+#[test]
 fn every_runbook_entry_starts_with_a_command() {
     refuse(documents::runbook(tree()));
 }

@@ -8,7 +8,7 @@ use super::documents::DecisionDoc;
 use super::exit::Exit;
 use super::{out, show};
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The commands about routing.
 #[derive(Debug, Subcommand)]
@@ -38,7 +38,8 @@ pub(crate) struct ExplainArgs {
 
 pub(crate) async fn run(context: &Context, command: RouteCommand) -> anyhow::Result<Exit> {
     let RouteCommand::Explain(args) = command;
-    let payer = json!({ "methods": args.method, "preferred": args.preferred });
+    let methods = if args.method.is_empty() { Value::Null } else { json!(args.method) };
+    let payer = json!({ "methods": methods, "preferred": args.preferred });
     let ask = json!({ "amount": args.amount, "scene": args.scene, "payer": payer });
     let decision = context.admin().send("/admin/v1/routes/explain", &ask).await?;
     let doc: DecisionDoc = serde_json::from_value(decision.clone())?;

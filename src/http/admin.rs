@@ -5,7 +5,6 @@
 //! read, or call a flow; they decide nothing about money.
 
 mod auth;
-mod body;
 mod breaks;
 mod channels;
 mod charges;
@@ -68,6 +67,9 @@ pub(crate) struct Admin {
 }
 
 type Shared = Arc<Admin>;
+
+/// No body of this API is larger.
+const BODY_MAX: usize = 16 * 1024;
 
 impl Admin {
     /// Runs work to its end, also when the caller hangs up.

@@ -87,8 +87,15 @@ pub(crate) enum BatchOutcome {
 /// The API's documents for webhooks.
 #[derive(Debug, Clone)]
 pub struct ApiDocuments {
-    /// What payers are given as our address, without a slash at the end.
-    pub public_url: String,
+    public_url: String,
+}
+
+impl ApiDocuments {
+    /// Documents that give payers this address, without a slash at the end.
+    #[must_use]
+    pub const fn new(public_url: String) -> Self {
+        Self { public_url }
+    }
 }
 
 impl Documents for ApiDocuments {

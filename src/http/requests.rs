@@ -4,14 +4,16 @@
 //! request are listed at once; the hash of a request covers what it means, not how it is written. An amount is an
 //! integer from the first byte to the last.
 
+mod admin;
 mod open_charge;
 mod short;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use admin::{Explaining, read_explain, read_reload};
 pub(crate) use open_charge::{Asker, read_charge};
-pub(crate) use short::{Refunding, read_attempt, read_batch, read_delivery, read_nothing, read_refund};
+pub(crate) use short::{read_attempt, read_batch, read_delivery, read_nothing, read_refund};
 
 use super::problem::Problem;
 use axum::http::HeaderMap;

@@ -28,10 +28,9 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where requests come from.
-pub enum Listener {
-    /// A TCP port.
+enum Listener {
     Tcp(TcpListener),
-    /// A Unix socket, whose mode says who may call.
+    /// Its mode says who may call.
     Unix(UnixListener),
 }
 
@@ -58,8 +57,18 @@ impl Listener {
     }
 }
 
-/// Serves until the tasks are told to stop; connections are tasks of the same set, so its `stop` waits for them.
-pub async fn serve(listener: Listener, router: Router, tasks: Tasks) {
+/// Serves a TCP port until the tasks are told to stop. Connections are tasks of the same set, so its `stop` waits for
+/// them.
+pub fn serve(listener: TcpListener, router: Router, tasks: &Tasks) {
+    tasks.spawn("listener", accept_all(Listener::Tcp(listener), router, tasks.clone()));
+}
+
+/// Serves a Unix socket in the same way.
+pub fn serve_unix(listener: UnixListener, router: Router, tasks: &Tasks) {
+    tasks.spawn("socket", accept_all(Listener::Unix(listener), router, tasks.clone()));
+}
+
+async fn accept_all(listener: Listener, router: Router, tasks: Tasks) {
     let open = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let accepted = tokio::select! {
@@ -142,7 +151,7 @@ mod tests {
     async fn start() -> (SocketAddr, Tasks) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (at, tasks) = (listener.local_addr().unwrap(), Tasks::new());
-        tasks.spawn("listener", serve(Listener::Tcp(listener), router(), tasks.clone()));
+        serve(listener, router(), &tasks);
         (at, tasks)
     }
 
@@ -206,7 +215,7 @@ mod tests {
         let path = dir.path().join("s");
         let tasks = Tasks::new();
         let listener = UnixListener::bind(&path).unwrap();
-        tasks.spawn("listener", serve(Listener::Unix(listener), router(), tasks.clone()));
+        serve_unix(listener, router(), &tasks);
         let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
         stream.write_all(b"GET /peer HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").await.unwrap();
         let mut answer = String::new();

@@ -5,6 +5,8 @@
 //! names in it exist is checked here.
 
 use crate::tree::{Offence, TextFile, Tree};
+use clap::CommandFactory as _;
+use clap::error::ErrorKind;
 use std::collections::BTreeSet;
 
 const READMES: &[&str] = &["README.md", "README.zh-CN.md"];
@@ -70,6 +72,26 @@ pub(crate) fn metrics(tree: &Tree) -> Vec<Offence> {
     offences
 }
 
+/// Commands in documents that the command line does not understand.
+pub(crate) fn command_lines(tree: &Tree) -> Vec<Offence> {
+    let mut offences = Vec::new();
+    for file in tree.text.iter().filter(|file| is_document(&file.path)) {
+        let mut typed = false;
+        for (n, line) in file.text.lines().enumerate() {
+            if line.starts_with("```") {
+                typed = line == "```sh";
+                continue;
+            }
+            // In a block a line is typed as it stands; in a sentence a command is named, perhaps without its arguments.
+            let spans: Vec<&str> = if typed { vec![line] } else { line.split('`').skip(1).step_by(2).collect() };
+            let commands = spans.iter().flat_map(|span| span.split(['|', '&', '#']));
+            let faults = commands.filter_map(|command| fault_of(&own_arguments(command)?, typed));
+            offences.extend(faults.map(|rule| Offence::new(&file.path, n + 1, rule)));
+        }
+    }
+    offences
+}
+
 /// Runbook entries that do not start with what to type.
 pub(crate) fn runbook(tree: &Tree) -> Vec<Offence> {
     let lines: Vec<&str> = tree.read("docs/runbook.md").lines().collect();
@@ -106,6 +128,30 @@ pub(crate) fn decisions(tree: &Tree) -> Vec<Offence> {
 
 fn is_document(path: &str) -> bool {
     path.ends_with(".md") && !path.starts_with("tests/")
+}
+
+/// The arguments of a command line of ours, its name first; `None` for anybody else's.
+fn own_arguments(line: &str) -> Option<Vec<&str>> {
+    let line = line.trim();
+    let own = ["tongdao ", "target/release/tongdao ", "cargo run --release -- ", "cargo run -- "];
+    let rest = own.iter().find_map(|start| line.strip_prefix(start))?;
+    let words = rest.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
+    Some(std::iter::once("tongdao").chain(words).collect())
+}
+
+/// What the command line says against the arguments.
+fn fault_of(arguments: &[&str], typed: bool) -> Option<String> {
+    const ARGUMENTS_MISSING: &[ErrorKind] = &[
+        ErrorKind::MissingRequiredArgument,
+        ErrorKind::MissingSubcommand,
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+    ];
+    let fault = tongdao::cli::Cli::command().try_get_matches_from(arguments).err()?;
+    let kind = fault.kind();
+    let understood = kind == ErrorKind::DisplayHelp || (!typed && ARGUMENTS_MISSING.contains(&kind));
+    let said = fault.to_string();
+    let said = said.lines().next().unwrap_or_default();
+    (!understood).then(|| format!("`{}` is not understood: {said}", arguments.join(" ")))
 }
 
 /// `tongdao_…` with a unit or a count behind it; crates and modules have neither.

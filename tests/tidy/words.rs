@@ -75,7 +75,7 @@ pub(crate) fn leftovers(tree: &Tree) -> Vec<Offence> {
 pub(crate) fn machine(tree: &Tree) -> Vec<Offence> {
     // In halves, so that this file does not offend against itself.
     let folders: Vec<String> = ["work", "root", "home", "Users"].iter().map(|name| format!("/{name}/")).collect();
-    let settings = ["index-url", "find-links", "replace-with", "registry=", "registry ="];
+    let settings = ["index-url", "find-links", "replace-with", "--registry", "[source."];
     let mut offences = Vec::new();
     let own = |path: &str| path.starts_with("tests/tidy") || path == "Cargo.lock";
     for file in tree.text.iter().filter(|file| !own(&file.path)) {

@@ -73,10 +73,7 @@ impl Story {
     }
 
     fn breaks(&self) -> Vec<BreakKind> {
-        let opened = |effect: &Effect| match effect {
-            Effect::OpenBreak(draft) => Some(draft.kind),
-            _ => None,
-        };
+        let opened = |effect: &Effect| if let Effect::OpenBreak(draft) = effect { Some(draft.kind) } else { None };
         self.effects.iter().filter_map(opened).collect()
     }
 

@@ -7,12 +7,13 @@ use super::Shared;
 use crate::clock::rfc3339;
 use crate::config::Channel;
 use crate::flow::Flow;
+use crate::http::dto::Page;
+use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 use serde_json::{Value, json};
 
-pub(super) async fn handle_list(State(admin): State<Shared>) -> Response {
-    super::body::page(documents(&admin.flow), None)
+pub(super) async fn handle_list(State(admin): State<Shared>) -> Json<Page<Value>> {
+    Json(Page { data: documents(&admin.flow), next_cursor: None })
 }
 
 /// Every channel as the API shows it.

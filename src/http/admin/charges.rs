@@ -3,75 +3,59 @@
 //! Invariant: an operator sees what the merchant sees and more, never less; pushing a charge on calls the same flows
 //! that the merchant's own calls use.
 
-use super::body::{self, Asked};
 use super::{Admin, Shared};
-use crate::clock::rfc3339;
+use crate::http::dto::Page;
+use crate::http::event_document::EventDocument;
 use crate::http::problem::Problem;
-use crate::ports::StoredEvent;
+use crate::http::query::{Query, parsed};
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::Response;
-use serde::Deserialize;
+use axum::http::Uri;
 use serde_json::{Value, json};
 use tongdao_core::charge::Charge;
 use tongdao_core::ids::ChargeId;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Find {
-    find: Option<String>,
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Paging {
-    limit: Option<usize>,
-    cursor: Option<String>,
-}
+type Document = Result<Json<Value>, Problem>;
 
 /// The charges that a number belongs to; without one all of them, newest first.
-pub(super) async fn handle_find(State(admin): State<Shared>, Asked(asked): Asked<Find>) -> Result<Response, Problem> {
-    let Some(number) = asked.find else { return list(&admin, asked.limit, asked.cursor.as_deref()).await };
+pub(super) async fn handle_find(State(admin): State<Shared>, uri: Uri) -> Result<Json<Page<Value>>, Problem> {
+    let mut query = Query::read(&uri)?;
+    let number = query.optional("find", parsed::<String>("a number"));
+    let limit = query.limit();
+    let before = query.optional("cursor", parsed::<ChargeId>("a cursor of this list"));
+    query.finish()?;
+    let Some(number) = number else {
+        let page = admin.flow.store().charges(None, before, limit).await?;
+        let charges = page.charges.iter().map(|charge| document(&admin, charge)).collect();
+        return Ok(Json(Page { data: charges, next_cursor: page.next.map(|id| id.to_string()) }));
+    };
     let mut found = admin.flow.store().find_any(&number).await?;
     // A charge's own id is a number that a person may have at hand, too.
     found.extend(number.parse::<ChargeId>().ok().filter(|id| !found.contains(id)));
     let mut charges = Vec::new();
     for id in found {
-        charges.extend(admin.flow.store().charge(id).await?);
+        charges.extend(admin.flow.store().charge(id).await?.map(|charge| document(&admin, &charge)));
     }
-    Ok(body::page(charges.iter().map(|charge| document(&admin, charge)).collect(), None))
+    Ok(Json(Page { data: charges, next_cursor: None }))
 }
 
-async fn list(admin: &Admin, limit: Option<usize>, cursor: Option<&str>) -> Result<Response, Problem> {
-    let page = admin.flow.store().charges(None, body::cursor(cursor)?, body::limit(limit)?).await?;
-    let next = page.next.map(|id| id.to_string());
-    Ok(body::page(page.charges.iter().map(|charge| document(admin, charge)).collect(), next))
-}
-
-pub(super) async fn handle_show(State(admin): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+pub(super) async fn handle_show(State(admin): State<Shared>, Path(id): Path<String>) -> Document {
     let charge = admin.flow.charge(read_id(&id)?).await?;
     Ok(Json(document(&admin, &charge)))
 }
 
 /// Asks the providers now.
-pub(super) async fn handle_sync(State(admin): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
-    let id = read_id(&id)?;
+pub(super) async fn handle_sync(State(admin): State<Shared>, Path(id): Path<String>) -> Document {
+    let (id, flow) = (read_id(&id)?, admin.flow.clone());
     tracing::info!(charge_id = %id, "an operator asks the providers about a charge");
-    let flow = admin.flow.clone();
     let charge = admin.to_the_end(async move { Ok(flow.sync(id).await?) }).await?;
     Ok(Json(document(&admin, &charge)))
 }
 
 /// Sends the webhook again now.
-pub(super) async fn handle_redeliver(
-    State(admin): State<Shared>,
-    Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
-    let id = read_id(&id)?;
+pub(super) async fn handle_redeliver(State(admin): State<Shared>, Path(id): Path<String>) -> Document {
+    let (id, flow) = (read_id(&id)?, admin.flow.clone());
     tracing::info!(charge_id = %id, "an operator sends a webhook again");
-    let flow = admin.flow.clone();
     let charge = admin.to_the_end(async move { Ok(flow.notify(id).await?) }).await?;
     Ok(Json(document(&admin, &charge)))
 }
@@ -80,37 +64,19 @@ pub(super) async fn handle_redeliver(
 pub(super) async fn handle_events(
     State(admin): State<Shared>,
     Path(id): Path<String>,
-    Asked(asked): Asked<Paging>,
-) -> Result<Response, Problem> {
+    uri: Uri,
+) -> Result<Json<Page<EventDocument>>, Problem> {
     let id = read_id(&id)?;
+    let mut query = Query::read(&uri)?;
+    let limit = query.limit();
+    let after = query.optional("cursor", parsed::<u64>("a cursor of this list")).unwrap_or_default();
+    query.finish()?;
     admin.flow.charge(id).await?;
-    let limit = body::limit(asked.limit)?;
-    let after: u64 = body::cursor(asked.cursor.as_deref())?.unwrap_or_default();
     let mut events = admin.flow.store().events(id, after, limit.saturating_add(1)).await?;
     let more = events.len() > limit;
     events.truncate(limit);
-    let next = events.last().filter(|_| more).map(|event| event.seq.to_string());
-    Ok(body::page(events.iter().map(event_document).collect(), next))
-}
-
-fn event_document(stored: &StoredEvent) -> Value {
-    let mut document = json!({ "seq": stored.seq, "at": rfc3339(stored.event.at) });
-    if let (Some(to), Ok(Value::Object(fields))) = (document.as_object_mut(), serde_json::to_value(&stored.event.kind))
-    {
-        for (name, value) in fields {
-            let value = moment(&name, value);
-            to.insert(name, value);
-        }
-    }
-    document
-}
-
-/// Core keeps moments as milliseconds; documents write them out.
-fn moment(name: &str, value: Value) -> Value {
-    match value.as_i64() {
-        Some(ms) if name.ends_with("_at") => json!(rfc3339(tongdao_core::time::UnixMillis(ms))),
-        Some(_) | None => value,
-    }
+    let next_cursor = events.last().filter(|_| more).map(|event| event.seq.to_string());
+    Ok(Json(Page { data: events.iter().map(|event| EventDocument::of(id, event)).collect(), next_cursor }))
 }
 
 /// The merchant's view and what only an operator sees.

@@ -1,38 +1,41 @@
 //! `POST /admin/v1/config/reload`: reads the file again and puts it in force, or says everything that is wrong.
 //!
-//! Invariant: a bad file changes nothing; what a reload may not change is refused as a whole. How it is done is the
-//! daemon's business; it ends when it ends, also after the caller hung up.
+//! Invariant: a bad file changes nothing. The reload ends when it ends, also after the caller hung up.
 
-use super::{Shared, body};
+use super::{BODY_MAX, Shared};
 use crate::config::Fault;
+use crate::http::body;
 use crate::http::problem::{FieldFault, Problem};
+use crate::http::requests::read_reload;
 use crate::reload::{ReloadRefused, Reloaded};
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::State;
-use serde::Deserialize;
-use serde_json::{Value, json};
-use tongdao_core::ids::ChannelId;
+use axum::http::HeaderMap;
+use serde::Serialize;
 
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Ask {
+/// What a reload changed, or would.
+#[derive(Serialize)]
+pub(super) struct ReloadDocument {
+    configuration: String,
     dry_run: bool,
+    added: Vec<String>,
+    removed: Vec<String>,
+    warnings: Vec<String>,
 }
 
-pub(super) async fn handle_reload(State(admin): State<Shared>, body: Bytes) -> Result<Json<Value>, Problem> {
-    let Ask { dry_run } = body::read(&body)?;
+pub(super) async fn handle_reload(
+    State(admin): State<Shared>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<ReloadDocument>, Problem> {
+    let dry_run = read_reload(&body::read(&headers, body, BODY_MAX).await?)?;
     let reloader = admin.reloader.clone();
     let work = async move { reloader.reload(dry_run).await.map_err(refused) };
     let Reloaded { configuration, added, removed, warnings } = admin.to_the_end(work).await?;
-    let names = |ids: Vec<ChannelId>| ids.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>();
-    Ok(Json(json!({
-        "configuration": configuration,
-        "dry_run": dry_run,
-        "added": names(added),
-        "removed": names(removed),
-        "warnings": warnings,
-    })))
+    let (added, removed) = (added.iter().map(ToString::to_string), removed.iter().map(ToString::to_string));
+    let (added, removed) = (added.collect(), removed.collect());
+    Ok(Json(ReloadDocument { configuration, dry_run, added, removed, warnings }))
 }
 
 fn refused(why: ReloadRefused) -> Problem {

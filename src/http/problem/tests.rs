@@ -1,3 +1,5 @@
+//! Every problem document as a caller reads it.
+
 use super::*;
 use tongdao_core::provider::ErrorClass;
 

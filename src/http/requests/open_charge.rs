@@ -107,12 +107,11 @@ pub(super) fn known_channel(raw: &RawValue, config: &Config) -> Checked<ChannelI
 /// A provider that is built in or configured.
 pub(super) fn known_provider(raw: &RawValue, config: &Config) -> Checked<String> {
     let text = text(raw)?;
-    let built_in = tongdao_providers::REGISTRY.iter().any(|provider| provider.id == text);
-    if built_in || config.channels.iter().any(|channel| channel.provider_id.as_str() == text) {
+    let built_in = crate::config::built_in_providers();
+    if built_in.contains(&text.as_str()) || config.channels.iter().any(|channel| channel.provider_id.as_str() == text) {
         return Ok(text);
     }
-    let known: Vec<&str> = tongdao_providers::REGISTRY.iter().map(|provider| provider.id).collect();
-    Err(format!("must be one of {}", known.join(", ")))
+    Err(format!("must be one of {}", built_in.join(", ")))
 }
 
 fn subject(raw: &RawValue) -> Checked<String> {
@@ -127,7 +126,7 @@ fn subject(raw: &RawValue) -> Checked<String> {
     }
 }
 
-fn read_payer(mut fields: Fields<'_, '_>, config: &Config) -> Payer {
+pub(super) fn read_payer(mut fields: Fields<'_, '_>, config: &Config) -> Payer {
     let client_ip = |raw: &RawValue| {
         let address: Result<std::net::IpAddr, _> = text(raw)?.parse();
         address.map(|address| address.to_string()).map_err(|_| "must be an IP address".to_owned())

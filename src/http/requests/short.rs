@@ -116,6 +116,6 @@ pub(crate) fn read_nothing(body: &[u8]) -> Result<(), Problem> {
     faults.close(nothing)
 }
 
-fn or_empty(body: &[u8]) -> &[u8] {
+pub(super) fn or_empty(body: &[u8]) -> &[u8] {
     if body.is_empty() { b"{}" } else { body }
 }

@@ -1,3 +1,5 @@
+//! Requests as merchants write them: what is taken, and where a fault is pointed at.
+
 use super::*;
 use crate::config::{Config, fake};
 use crate::http::json::parse;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum OpenError {
+pub enum OpenError {
     /// Another process has the directory.
     #[error("another process uses {}: stop it first", .dir.display())]
     Locked {
@@ -63,7 +63,7 @@ pub(crate) type RebuildError = OpenError;
 
 /// What is wrong with a journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Damage {
+pub enum Damage {
     /// The segment's head does not match its checksum or name.
     #[error("the segment's head is not intact")]
     Header,
@@ -83,7 +83,7 @@ pub(crate) enum Damage {
 
 /// What went wrong with the index, which can be made anew.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum IndexError {
+pub enum IndexError {
     /// sled refused.
     #[error("the index failed: {0}")]
     Sled(#[from] sled::Error),

@@ -48,15 +48,12 @@ impl Model {
 
     fn note(&mut self, before: &Charge, input: &Input, step: &Step<Charge>) {
         for effect in &step.effects {
-            match effect {
-                Effect::Credit { attempt, provider_trade_no } => {
-                    self.credited.push((*attempt, provider_trade_no.clone()));
-                }
-                Effect::OpenBreak(draft) => {
-                    self.breaks.push((draft.kind, draft.provider_trade_no.clone().unwrap_or_default()));
-                    *self.seen.entry(draft.kind.as_str()).or_default() += 1;
-                }
-                _ => {}
+            if let Effect::Credit { attempt, provider_trade_no } = effect {
+                self.credited.push((*attempt, provider_trade_no.clone()));
+            }
+            if let Effect::OpenBreak(draft) = effect {
+                self.breaks.push((draft.kind, draft.provider_trade_no.clone().unwrap_or_default()));
+                *self.seen.entry(draft.kind.as_str()).or_default() += 1;
             }
         }
         if matches!(input, Input::OpenAttempt { overlap: true, .. }) {
@@ -119,6 +116,8 @@ impl Model {
             None => {
                 assert_eq!(step.next.late, before.status() == ChargeStatus::Closed, "S20: late after the close only");
                 self.principal = Some(key);
+                let goes_back = step.next.late && before.policy.refund_late && payment.refunded == 0;
+                assert_eq!(step.next.delivery.fenced, goes_back, "a late payment goes back where the policy says so");
             }
         }
     }
@@ -191,6 +190,10 @@ impl Model {
             assert!(next.delivery.fenced, "the fence stays");
             assert!(!step.effects.iter().any(sends), "charge.paid is sent after the fence");
             assert_ne!(next.delivery.status(), DeliveryStatus::Delivered, "delivered after the fence");
+            if says_delivered(input, next.delivery.event) {
+                let key = (BreakKind::DeliveredAfterRefund, String::new());
+                assert!(self.breaks.contains(&key), "goods handed over after the fence, and nobody knows");
+            }
         }
         if before.delivery.status() == DeliveryStatus::Delivered {
             assert_eq!(next.delivery.status(), DeliveryStatus::Delivered, "delivered is final");
@@ -224,6 +227,8 @@ impl Model {
             DeliveryStatus::Failed if charge.delivery.fenced => back == AMOUNT || named(&[BreakKind::RefundDiffers]),
             DeliveryStatus::Failed => named(&[BreakKind::Undeliverable]),
         };
+        let undelivered = charge.delivery.status() != DeliveryStatus::Delivered;
+        assert!(back < AMOUNT || !undelivered || charge.delivery.fenced, "all of it goes back and no fence is set");
         assert!(cared_for, "the principal is neither on its way, nor going back, nor a break");
     }
 
@@ -255,14 +260,17 @@ impl Model {
     }
 }
 
+fn says_delivered(input: &Input, paid_webhook: Option<EventId>) -> bool {
+    let answered =
+        matches!(input, Input::WebhookTried { event, answer: Answer::Delivered } if Some(*event) == paid_webhook);
+    answered || matches!(input, Input::Delivery(Report::Delivered(_)))
+}
+
 fn is_end_of(input: &Input, id: RefundId, number: Option<&String>) -> bool {
-    match input {
-        Input::RefundReported { refund, outcome: RefundOutcome::Ended(_) } => *refund == id,
-        Input::RefundNoticed { refund, provider_refund_no, outcome: RefundOutcome::Ended(_) } => {
-            *refund == id && number == Some(provider_refund_no)
-        }
-        _ => false,
-    }
+    let reported = matches!(input, Input::RefundReported { refund, outcome: RefundOutcome::Ended(_) } if *refund == id);
+    let noticed = matches!(input, Input::RefundNoticed { refund, provider_refund_no, outcome: RefundOutcome::Ended(_) }
+        if *refund == id && number == Some(provider_refund_no));
+    reported || noticed
 }
 
 fn rank(status: AttemptStatus) -> u8 {
