@@ -57,14 +57,22 @@ pub(crate) struct OverRate {
 pub(crate) enum Problem {
     MalformedRequest(String),
     Unauthenticated,
+    /// In the contract for keys that may not do everything.
+    #[allow(dead_code)]
     Forbidden(String),
     NotFound,
     MethodNotAllowed,
     IdempotencyConflict,
     InvalidState(String),
-    RequestInProgress { retry_after_s: i64 },
+    RequestInProgress {
+        retry_after_s: i64,
+    },
+    /// In the contract for overrides.
+    #[allow(dead_code)]
     WouldLeaveNoChannel(String),
-    BodyTooLarge { bytes_max: usize },
+    BodyTooLarge {
+        bytes_max: usize,
+    },
     UnsupportedMediaType(String),
     InvalidRequest(Vec<FieldFault>),
     AmountExceedsRefundable,
@@ -130,11 +138,6 @@ pub(crate) struct ProblemDocument {
 }
 
 impl Problem {
-    /// One fault of a body or query.
-    pub(crate) fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::InvalidRequest(vec![FieldFault::new(pointer, detail)])
-    }
-
     /// What programs branch on.
     pub(crate) const fn code(&self) -> Code {
         match self {
