@@ -7,7 +7,7 @@ use crate::config::{Config, Env, fake};
 use crate::flow::{Flow, FlowError, OpenCharge, Parts};
 use crate::http::ApiDocuments;
 use crate::metrics::{Metrics, Route};
-use crate::ports::{Clock as _, Io, Operation, Outside, SendError, WebhookAnswer, WebhookCall, WebhookError};
+use crate::ports::{Io, Operation, Outside, SendError, WebhookAnswer, WebhookCall, WebhookError};
 use crate::random::SystemRng;
 use crate::store::RecordStore;
 use crate::store::memory::MemoryEngine;
@@ -73,7 +73,7 @@ impl Bed {
             rng: Arc::new(SystemRng),
             config,
             metrics,
-            documents: Arc::new(ApiDocuments { public_url: "https://pay.example".to_owned() }),
+            documents: Arc::new(ApiDocuments::new("https://pay.example".to_owned())),
         };
         Self { flow: Arc::new(Flow::start(parts).await.unwrap()), path, _dir: dir }
     }

@@ -88,7 +88,6 @@ impl Admin {
 }
 
 /// The admin listener's router.
-#[must_use]
 pub fn router(reloader: Arc<Reloader>, flow: Arc<Flow>, tasks: Tasks, entrance: Entrance) -> Router {
     let admin = Arc::new(Admin { flow: flow.clone(), reloader, tasks, readiness: status::Readiness::default() });
     let guarded = Router::new()

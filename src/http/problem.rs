@@ -57,6 +57,7 @@ pub(crate) struct OverRate {
 pub(crate) enum Problem {
     MalformedRequest(String),
     Unauthenticated,
+    TokenWanted,
     Forbidden(String),
     NotFound,
     MethodNotAllowed,
@@ -139,7 +140,7 @@ impl Problem {
     pub(crate) const fn code(&self) -> Code {
         match self {
             Self::MalformedRequest(_) => Code::MalformedRequest,
-            Self::Unauthenticated => Code::Unauthenticated,
+            Self::Unauthenticated | Self::TokenWanted => Code::Unauthenticated,
             Self::Forbidden(_) => Code::Forbidden,
             Self::NotFound => Code::NotFound,
             Self::MethodNotAllowed => Code::MethodNotAllowed,
@@ -178,7 +179,7 @@ impl Problem {
             code: code.as_str(),
             request_id: request_id.to_owned(),
             retryable: entry.retryable,
-            advice: advice.unwrap_or(entry.advice),
+            advice: advice.or(self.own_advice()).unwrap_or(entry.advice),
             message_zh,
             errors: self.errors().to_vec(),
             charge_id: uncollected.map(|of| of.charge),
@@ -199,6 +200,7 @@ impl Problem {
                 many => format!("{} fields are wrong; see errors.", many.len()),
             },
             Self::BodyTooLarge { bytes_max } => format!("The body is larger than {bytes_max} bytes."),
+            Self::TokenWanted => "The admin token is wrong or absent.".to_owned(),
             Self::RateLimited(over) => {
                 format!("More calls than allowed; the next one is taken in {} s.", over.retry_after_s)
             }
@@ -215,6 +217,13 @@ impl Problem {
         }
     }
 
+    /// Where the catalogue's advice would lead astray.
+    fn own_advice(&self) -> Option<&'static str> {
+        matches!(self, Self::TokenWanted).then_some(
+            "Send Authorization: Bearer with the token of [server] admin_token, or use the admin socket on this machine.",
+        )
+    }
+
     fn errors(&self) -> &[FieldFault] {
         if let Self::InvalidRequest(errors) = self { errors } else { &[] }
     }
@@ -224,6 +233,7 @@ impl Problem {
             Self::ChannelRejected(of) | Self::NoChannelAvailable(of) => Some(of),
             Self::MalformedRequest(_)
             | Self::Unauthenticated
+            | Self::TokenWanted
             | Self::Forbidden(_)
             | Self::NotFound
             | Self::MethodNotAllowed
@@ -247,6 +257,7 @@ impl Problem {
         let limit = HeaderName::from_static("ratelimit");
         match self {
             Self::Unauthenticated => vec![(header::WWW_AUTHENTICATE, "TONGDAO-HMAC-SHA256".to_owned())],
+            Self::TokenWanted => vec![(header::WWW_AUTHENTICATE, "Bearer".to_owned())],
             Self::RequestInProgress { retry_after_s } => {
                 vec![(header::RETRY_AFTER, retry_after_s.max(&1).to_string())]
             }
