@@ -37,6 +37,7 @@ use crate::metrics::Metrics;
 use crate::ports::{Clock, Outside, Rng, Store, StoreError};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tokio::sync::{Notify, broadcast};
 use tongdao_core::charge::{Charge, Refused};
 use tongdao_core::ids::{ChannelId, ChargeId};
@@ -64,6 +65,7 @@ pub struct Flow {
     pub(crate) board: Board,
     pub(crate) busy: busy::Busy,
     pub(crate) booted_at: UnixMillis,
+    pub(crate) disk_scarce: AtomicBool,
     changed: broadcast::Sender<ChargeId>,
     timers_moved: Notify,
 }
@@ -142,6 +144,7 @@ impl Flow {
             board,
             busy: busy::Busy::new(),
             booted_at,
+            disk_scarce: AtomicBool::new(false),
             changed: broadcast::Sender::new(1024),
             timers_moved: Notify::new(),
         })

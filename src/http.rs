@@ -29,8 +29,6 @@ pub mod server;
 mod words;
 
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
 mod tests;
 
 pub use dto::ApiDocuments;
@@ -87,7 +85,6 @@ pub struct Api {
 }
 
 /// The public listener's router.
-#[must_use]
 pub fn router(api: Api) -> Router {
     let front = axum::middleware::from_fn_with_state(api.flow.clone(), front::handle_front);
     Router::new()

@@ -8,8 +8,8 @@ mod store;
 
 pub use outside::{Clock, Operation, Outside, Rng, SendError, WebhookAnswer, WebhookCall, WebhookError};
 pub use store::{
-    Batch, Break, BreakStatus, ChargePage, ChargeWrite, Claim, Due, Owner, Reference, Store, StoreError, StoredEvent,
-    TimerChange, Urgency,
+    Batch, Break, BreakStatus, ChargePage, ChargeWrite, Claim, Due, Owner, Reference, Space, Store, StoreError,
+    StoredEvent, TimerChange, Urgency,
 };
 
 use std::future::Future;

@@ -99,10 +99,14 @@ deny() {
   echo "the advisory database could not be fetched: bans, licences and sources were checked, advisories were not"
 }
 
-# Clients and libraries that others wrote, against a running daemon and its sandbox.
+# Packages and tools that others wrote judge our signatures, against a running daemon and its sandbox.
 peers() {
-  [ -e tests/peers/run.sh ] || { echo "there is no tests/peers/run.sh"; return "$SKIP"; }
-  bash tests/peers/run.sh
+  need python3 python3
+  need node nodejs
+  need npm npm
+  need curl curl
+  cargo build --quiet --locked --offline
+  TONGDAO_BIN="$(realpath "$target")/debug/tongdao" bash tests/peers/run.sh
 }
 
 stage tools tools
@@ -114,17 +118,21 @@ stage demo demo
 stage deny deny
 stage peers peers
 
-# cargo's own counts: "test result: ok. 12 passed; 0 failed; 0 ignored; …"
-if wanted tests && [ -e "$logs/tests.log" ]; then
-  read -r ran broke ignored < <(awk '/^test result:/ {
+# Adds "N passed, N failed, N skipped" found on lines of a log; an ignored test is a skipped one.
+add_counts() {
+  local ran broke left
+  wanted "$1" && [ -e "$logs/$1.log" ] || return 0
+  read -r ran broke left < <(awk -v lines="$2" '$0 ~ lines {
       for (n = 2; n <= NF; n++) {
-        if ($n ~ /^passed;/) ran += $(n - 1)
-        if ($n ~ /^failed;/) broke += $(n - 1)
-        if ($n ~ /^ignored;/) ignored += $(n - 1)
+        if ($n ~ /^passed/) ran += $(n - 1)
+        if ($n ~ /^failed/) broke += $(n - 1)
+        if ($n ~ /^(ignored|skipped)/) left += $(n - 1)
       }
-    } END { print ran + 0, broke + 0, ignored + 0 }' "$logs/tests.log")
-  passed=$((passed + ran)) failed=$((failed + broke)) skipped=$((skipped + ignored))
-fi
+    } END { print ran + 0, broke + 0, left + 0 }' "$logs/$1.log")
+  passed=$((passed + ran)) failed=$((failed + broke)) skipped=$((skipped + left))
+}
+add_counts tests '^test result:'
+add_counts peers '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'
 
 printf '\n%s s in all\n' "$SECONDS"
 echo "$passed passed, $failed failed, $skipped skipped"

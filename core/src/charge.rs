@@ -487,7 +487,9 @@ impl Charge {
         self.attempts.iter().filter(|attempt| attempt.is_payable()).count()
     }
 
-    fn is_disputed(&self) -> bool {
+    /// Whether a payment of another sum waits for a person; until then no attempt opens and nothing expires.
+    #[must_use]
+    pub fn is_disputed(&self) -> bool {
         self.breaks.iter().any(|(kind, _)| *kind == BreakKind::AmountDiffers)
     }
 

@@ -8,7 +8,7 @@ use crate::ports::{Batch, Break, BreakStatus, ChargeWrite, Claim, Owner, Referen
 use std::collections::BTreeMap;
 use tongdao_core::attempt::Attempt;
 use tongdao_core::charge::{Charge, derived_number};
-use tongdao_core::effect::{BreakDraft, Effect, EffectKey, Step};
+use tongdao_core::effect::{BreakDraft, BreakKind, Effect, EffectKey, Step};
 use tongdao_core::ids::BreakId;
 use tongdao_core::refund::Refund;
 use tongdao_core::time::UnixMillis;
@@ -122,10 +122,7 @@ fn breaks_of(charge: &Charge, step: &Step<Charge>) -> Vec<Break> {
 pub(crate) fn breach_of(charge: &Charge, draft: &BreakDraft, now: UnixMillis) -> Break {
     let attempt = draft.attempt.and_then(|id| charge.attempt(id));
     Break {
-        id: break_id(
-            now,
-            &[&charge.id.to_string(), draft.kind.as_str(), draft.provider_trade_no.as_deref().unwrap_or("")],
-        ),
+        id: break_id_of(charge, draft.kind, draft.provider_trade_no.as_deref().unwrap_or_default()),
         kind: draft.kind,
         status: BreakStatus::Open,
         channel: attempt.map(|attempt| attempt.channel.clone()),
@@ -141,6 +138,18 @@ pub(crate) fn breach_of(charge: &Charge, draft: &BreakDraft, now: UnixMillis) ->
         actor: None,
         evidence: draft.evidence.clone(),
     }
+}
+
+/// The id of a charge's break: it follows from what the break is about, so that whoever names it means the same.
+pub(crate) fn break_id_of(charge: &Charge, kind: BreakKind, key: &str) -> BreakId {
+    break_id(charge.created_at, &[&charge.id.to_string(), kind.as_str(), key])
+}
+
+/// The breaks of a charge that a step settled.
+pub(crate) fn settled_breaks(before: Option<&Charge>, after: &Charge) -> Vec<BreakId> {
+    let open = before.map(|before| before.breaks.as_slice()).unwrap_or_default();
+    let gone = open.iter().filter(|held| !after.breaks.contains(held));
+    gone.map(|(kind, key)| break_id_of(after, *kind, key)).collect()
 }
 
 /// An id that follows from the parts (and sorts by `now`).

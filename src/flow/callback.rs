@@ -4,7 +4,7 @@
 //! and account, and the message must be of that account; a message that is not believed changes nothing and is
 //! answered like every other such message. No state of a channel stops its callbacks.
 
-use super::change::Along;
+use super::change::{Along, apply_all};
 use super::prove_end::Word;
 use super::{Flow, FlowError};
 use crate::clock::Stopwatch;
@@ -102,13 +102,13 @@ impl Flow {
             return Ok(CallbackVerdict::UnknownOrder);
         };
         let before = self.charge(charge).await?;
-        if before.refund(refund).is_none_or(|refund| refund.ended_at.is_some()) {
-            return Ok(CallbackVerdict::Duplicate);
-        }
-        let along = Along { note: Some(body), ..Along::default() };
-        let input = Input::RefundReported { refund, outcome: notice.outcome.clone() };
-        self.change(charge, &[input], along).await?;
-        Ok(CallbackVerdict::Accepted)
+        let provider_refund_no = notice.provider_refund_no.clone();
+        let input = Input::RefundNoticed { refund, provider_refund_no, outcome: notice.outcome.clone() };
+        // What changes nothing needs no evidence kept.
+        let repeated = apply_all(before, std::slice::from_ref(&input), self.clock.now())?.events.is_empty();
+        let note = (!repeated).then_some(body);
+        self.change(charge, &[input], Along { note, ..Along::default() }).await?;
+        Ok(if repeated { CallbackVerdict::Duplicate } else { CallbackVerdict::Accepted })
     }
 
     /// Money for a number that nobody here knows: a named break, once a payment.

@@ -3,12 +3,13 @@
 //! Invariant: state, events, effects, claims and timers of a step are one durable batch; a lost race is worked out
 //! anew from what won. Observers hear of a step only after it is durable.
 
-use super::batch::batch_of;
+use super::batch::{batch_of, settled_breaks};
 use super::{Flow, FlowError};
-use crate::ports::{Claim, Reference, StoreError, Urgency};
+use crate::ports::{Break, BreakStatus, Claim, Reference, StoreError, Urgency};
 use tongdao_core::charge::{Charge, Input};
 use tongdao_core::effect::{EffectKey, Step};
 use tongdao_core::ids::ChargeId;
+use tongdao_core::time::UnixMillis;
 
 /// Races are rare (one process takes turns); across nodes a handful of tries is plenty.
 const TRIES_MAX: usize = 8;
@@ -54,9 +55,13 @@ impl Flow {
         along: &Along,
         urgency: Urgency,
     ) -> Result<Changed, FlowError> {
-        let Some(batch) = batch_of(before, &step, along) else {
+        let Some(mut batch) = batch_of(before, &step, along) else {
             return Ok(Changed { charge: step.next });
         };
+        for id in settled_breaks(before, &step.next) {
+            let breach = self.store.find_break(id).await?;
+            batch.breaks.extend(breach.map(|breach| repaired(breach, self.clock.now())));
+        }
         let moved = batch.timers.iter().any(|timer| timer.at.is_some());
         self.store.commit(batch, urgency).await?;
         self.observe(before, &step.next, &step.events);
@@ -71,12 +76,12 @@ impl Flow {
     }
 }
 
+fn repaired(breach: Break, now: UnixMillis) -> Break {
+    Break { status: BreakStatus::Repaired, resolved_at: Some(now), ..breach }
+}
+
 /// Applies inputs in order; the first refusal refuses all.
-pub(crate) fn apply_all(
-    charge: Charge,
-    inputs: &[Input],
-    now: tongdao_core::time::UnixMillis,
-) -> Result<Step<Charge>, FlowError> {
+pub(crate) fn apply_all(charge: Charge, inputs: &[Input], now: UnixMillis) -> Result<Step<Charge>, FlowError> {
     let mut whole = Step { next: charge, events: Vec::new(), effects: Vec::new() };
     for input in inputs {
         let step = whole.next.apply(input.clone(), now)?;

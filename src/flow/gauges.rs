@@ -5,6 +5,7 @@
 use super::{Flow, Wanted};
 use crate::config::Channel;
 use crate::metrics::Limit;
+use std::sync::atomic::Ordering;
 use tongdao_core::charge::Stage;
 use tongdao_core::money::Money;
 use tongdao_core::provider::{Payer, Scene};
@@ -18,6 +19,7 @@ impl Flow {
         for stage in Stage::ALL {
             metrics.charges_open(stage, u64::try_from(board.count(stage)).unwrap_or(0));
         }
+        self.refresh_space();
         for channel in &self.config().channels {
             let view = self.channels().view(&channel.id, now);
             metrics.channel_state(&channel.id, self.channel_state(&channel.id));
@@ -31,6 +33,16 @@ impl Flow {
             if let Some(max) = channel.daily_limit.count {
                 metrics.limit_used(&channel.id, Limit::DayCount, ratio(view.day_count, max));
             }
+        }
+    }
+
+    fn refresh_space(&self) {
+        let Some(space) = self.store.space() else { return };
+        self.metrics.disk_free(space.free_bytes);
+        self.metrics.store_size(space.store_bytes);
+        let was = self.disk_scarce.swap(space.is_scarce(), Ordering::Relaxed);
+        if space.is_scarce() && !was {
+            tracing::error!(free_bytes = space.free_bytes, "the disk is nearly full: new charges are refused");
         }
     }
 

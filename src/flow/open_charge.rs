@@ -9,6 +9,7 @@ use super::try_channels::{Plan, Start};
 use super::{Flow, FlowError};
 use crate::clock::Stopwatch;
 use crate::ports::{Claim, Owner, Reference, StoreError};
+use std::sync::atomic::Ordering;
 use tongdao_core::charge::{Charge, ChargeStatus, NewCharge};
 use tongdao_core::effect::Step;
 use tongdao_core::ids::MerchantId;
@@ -42,6 +43,10 @@ impl Flow {
     /// `Conflict`, `InProgress`, `NoChannel`, `ChannelRejected`, or the store's.
     pub async fn open_charge(&self, asked: OpenCharge) -> Result<Opened, FlowError> {
         let took = Stopwatch::start();
+        if self.disk_scarce.load(Ordering::Relaxed) {
+            // What is left of the disk belongs to callbacks and deliveries.
+            return Err(StoreError::Overloaded.into());
+        }
         let number = Reference::MerchantOrder(asked.new.merchant.clone(), asked.new.merchant_order_no.clone());
         let name = format!("opening {} {}", asked.new.merchant, asked.new.merchant_order_no);
         let Some(_held) = self.busy.hold(name) else { return Err(FlowError::InProgress { retry_after_s: 1 }) };

@@ -42,13 +42,29 @@ impl Flow {
         fired: Option<EffectKey>,
     ) -> Result<(EndProof, Charge), FlowError> {
         let Some(attempt) = charge.attempt(id) else { return Err(FlowError::NotFound) };
-        let Some(channel) = self.channel(&attempt.channel) else {
-            tracing::error!(charge_id = %charge.id, channel = %attempt.channel, "an open attempt's channel is not configured");
-            let failure = Failure::new(ErrorClass::Misconfigured, "no_channel", "its channel is not configured");
-            return self.conclude(charge.id, id, Outcome::Unknown(failure), fired).await;
+        let (outcome, unprovable) = match self.channel(&attempt.channel) {
+            Some(channel) => {
+                let outcome = self.end_at_provider(charge, attempt, &channel).await;
+                // Where there is no close, nothing but its own time ends an order, whatever a query says before.
+                let endless = !channel.provider.capabilities().closes && self.clock.now() < attempt.life.payable_until;
+                let unprovable = endless || matches!(outcome, Outcome::Pending { closable: false, .. });
+                (outcome, unprovable)
+            }
+            None => {
+                tracing::error!(charge_id = %charge.id, channel = %attempt.channel, "an open attempt's channel is not configured");
+                let why = "its channel is not configured";
+                (Outcome::Unknown(Failure::new(ErrorClass::Misconfigured, "no_channel", why)), false)
+            }
         };
-        let outcome = self.end_at_provider(charge, attempt, &channel).await;
-        self.conclude(charge.id, id, outcome, fired).await
+        let word = Word { attempt: id, outcome, source: Source::Query };
+        let after = self.report_along(charge.id, word, Along { fired, ..Along::default() }).await?;
+        let proof = match after.attempt(id).map(Attempt::status) {
+            Some(AttemptStatus::Closed | AttemptStatus::Failed) => EndProof::Ended,
+            Some(AttemptStatus::Succeeded | AttemptStatus::Duplicate) => EndProof::Paid,
+            _ if unprovable => EndProof::Unprovable,
+            _ => EndProof::Doubtful,
+        };
+        Ok((proof, after))
     }
 
     /// Reports a provider's word on an attempt, wherever it came from.
@@ -109,26 +125,6 @@ impl Flow {
         second
     }
 
-    async fn conclude(
-        &self,
-        charge: ChargeId,
-        id: AttemptId,
-        outcome: Outcome,
-        fired: Option<EffectKey>,
-    ) -> Result<(EndProof, Charge), FlowError> {
-        let unprovable = matches!(outcome, Outcome::Pending { closable: false, .. });
-        let along = Along { fired, ..Along::default() };
-        let charge = self.report_along(charge, Word { attempt: id, outcome, source: Source::Query }, along).await?;
-        let status = charge.attempt(id).map(Attempt::status);
-        let proof = match status {
-            Some(AttemptStatus::Closed | AttemptStatus::Failed) => EndProof::Ended,
-            Some(AttemptStatus::Succeeded | AttemptStatus::Duplicate) => EndProof::Paid,
-            _ if unprovable => EndProof::Unprovable,
-            _ => EndProof::Doubtful,
-        };
-        Ok((proof, charge))
-    }
-
     /// The trade number counts for another charge already: a replay or a provider's error. Never credited twice.
     async fn credited_elsewhere(
         &self,
@@ -145,8 +141,7 @@ impl Flow {
             amount: payment.amount,
             evidence: "this payment already counts for another charge".to_owned(),
         };
-        // The charge's own birth dates the break, so that each repeat names the same one.
-        let breach = super::batch::breach_of(&charge, &draft, charge.created_at);
+        let breach = super::batch::breach_of(&charge, &draft, self.clock.now());
         tracing::error!(charge_id = %id, break_id = %breach.id, "a payment was claimed twice");
         self.open_break_once(breach).await?;
         // For this charge nothing is known then: its attempt is asked about again by the ladder.

@@ -109,7 +109,8 @@ impl Flow {
         let along = Along { fired, ..Along::default() };
         let charge = self.change(id, &[Input::RefundCalling(refund)], along).await?.charge;
         let outcome = self.refund_at_provider(&charge, &before).await;
-        let input = Input::RefundReported { refund, outcome };
+        // The word is about the number that was asked for, which a callback may have spent meanwhile.
+        let input = Input::RefundNoticed { refund, provider_refund_no: before.provider_refund_no, outcome };
         Ok(self.change(id, &[input], Along::default()).await?.charge)
     }
 

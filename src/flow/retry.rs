@@ -74,6 +74,9 @@ impl Flow {
         if charge.ending || now >= charge.expires_at || charge.status() == ChargeStatus::Closed {
             return Err(Refused::Expired.into());
         }
+        if charge.is_disputed() {
+            return Err(Refused::Disputed.into());
+        }
         let last_at = charge.attempts.last().map(|attempt| attempt.created_at);
         let too_soon = last_at.is_some_and(|at| now.since_ms(at) < TOO_SOON_MS);
         if too_soon && ask.idempotency_key.is_none() {

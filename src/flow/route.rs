@@ -6,6 +6,7 @@ use super::Flow;
 use crate::clock::Stopwatch;
 use crate::config::Channel;
 use crate::metrics::{Cause, ChannelState};
+use crate::request_scope::{self, Part};
 use tongdao_core::ids::ChannelId;
 use tongdao_core::money::Money;
 use tongdao_core::provider::{Payer, Scene};
@@ -45,6 +46,7 @@ impl Flow {
         let took = Stopwatch::start();
         let decision = self.decide(wanted);
         self.metrics.route_decided(&decision, took.elapsed());
+        request_scope::note(Part::Route, took.elapsed());
         if let (Some(channel), Because::Probe) = (&decision.channel, decision.chosen_because) {
             self.channels.probed(channel, self.clock.now());
         }

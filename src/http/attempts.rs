@@ -1,4 +1,6 @@
 //! A payer tries again, perhaps another way.
+//!
+//! Invariant: a new attempt is 201, an unchanged charge 200; whether one may open is the flow's business.
 
 use super::auth::Signed;
 use super::charge_document::ChargeDocument;

@@ -13,7 +13,7 @@ mod tests;
 
 pub(crate) use admin::{Explaining, read_explain, read_reload};
 pub(crate) use open_charge::{Asker, read_charge};
-pub(crate) use short::{Refunding, read_attempt, read_batch, read_delivery, read_nothing, read_refund};
+pub(crate) use short::{read_attempt, read_batch, read_delivery, read_nothing, read_refund};
 
 use super::problem::Problem;
 use axum::http::HeaderMap;

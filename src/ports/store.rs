@@ -220,6 +220,25 @@ pub enum StoreError {
     Unreadable(String),
 }
 
+/// Room on the store's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that may still be written.
+    pub free_bytes: u64,
+    /// Bytes of the disk in all.
+    pub total_bytes: u64,
+    /// Bytes that the store takes.
+    pub store_bytes: u64,
+}
+
+impl Space {
+    /// Whether so little is left (under 5 %) that new charges must wait; what follows from money goes on.
+    #[must_use]
+    pub const fn is_scarce(&self) -> bool {
+        self.free_bytes < self.total_bytes / 20
+    }
+}
+
 /// Where everything acknowledged is kept.
 pub trait Store: Send + Sync {
     /// Makes a batch durable, whole.
@@ -259,6 +278,8 @@ pub trait Store: Send + Sync {
     ) -> Io<'a, Result<bool, StoreError>>;
     /// Batches that wait.
     fn queue_depth(&self) -> usize;
+    /// Room on the disk; `None` where there is none to speak of, or it cannot be asked.
+    fn space(&self) -> Option<Space>;
     /// Writes what waits and stops.
     fn close(&self) -> Io<'_, ()>;
 }

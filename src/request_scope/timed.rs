@@ -4,8 +4,8 @@
 
 use super::{Part, measured};
 use crate::ports::{
-    Batch, Break, ChargePage, Due, Io, Operation, Outside, Owner, Reference, SendError, Store, StoreError, StoredEvent,
-    Urgency, WebhookAnswer, WebhookCall, WebhookError,
+    Batch, Break, ChargePage, Due, Io, Operation, Outside, Owner, Reference, SendError, Space, Store, StoreError,
+    StoredEvent, Urgency, WebhookAnswer, WebhookCall, WebhookError,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,6 +86,10 @@ impl Store for TimedStore {
 
     fn queue_depth(&self) -> usize {
         self.0.queue_depth()
+    }
+
+    fn space(&self) -> Option<Space> {
+        self.0.space()
     }
 
     fn close(&self) -> Io<'_, ()> {

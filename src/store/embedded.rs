@@ -38,7 +38,7 @@ use self::journal::Journal;
 use self::recover::{Recovered, journal_dir, recover};
 use self::shared::{Message, QUEUE_MAX, Request, Shared};
 use super::engine::{CommitError, Committed, Engine, NonceTaken, RawBatch, ReadError, Record, Timer, Urgency};
-use crate::ports::Io;
+use crate::ports::{Io, Space};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -109,6 +109,7 @@ impl EmbeddedEngine {
     }
 
     /// The last journal record that is acknowledged.
+    #[cfg(test)]
     pub(crate) fn last_seq(&self) -> u64 {
         self.shared.applied().0
     }
@@ -183,6 +184,12 @@ impl Engine for EmbeddedEngine {
             tracing::debug!("nonces travel with the next group");
         }
         taken
+    }
+
+    fn space(&self) -> Option<Space> {
+        let (disk, size) = (disk_space(&self.shared.dir).ok()?, self.size().ok()?);
+        let store_bytes = size.journal_bytes.saturating_add(size.index_bytes);
+        Some(Space { free_bytes: disk.free_bytes, total_bytes: disk.total_bytes, store_bytes })
     }
 
     fn queue_depth(&self) -> usize {

@@ -5,7 +5,7 @@
 //! `Unknown` is an answer: after a failed sync nobody may say whether the batch is there; the process must end.
 //! The shape maps onto PostgreSQL one to one: records(key, version, value), timers(id, due), nonces(key, until).
 
-use crate::ports::Io;
+use crate::ports::{Io, Space};
 use std::ops::Range;
 use std::time::Duration;
 use tongdao_core::time::UnixMillis;
@@ -147,6 +147,8 @@ pub(crate) trait Engine: Send + Sync {
     fn take_nonce(&self, nonce: NonceTaken, now: UnixMillis) -> bool;
     /// Batches waiting to be written.
     fn queue_depth(&self) -> usize;
+    /// Room on the disk, where there is one.
+    fn space(&self) -> Option<Space>;
     /// Stops taking batches, writes what is queued, checkpoints. Reads still work.
     fn close(&self) -> Io<'_, ()>;
 }

@@ -7,7 +7,7 @@ use super::engine::{
 };
 use super::nonces::Nonces;
 use super::timers::Timers;
-use crate::ports::Io;
+use crate::ports::{Io, Space};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -71,6 +71,10 @@ impl Engine for MemoryEngine {
         // There is no disk to write them to or to remove them from.
         drop(state.nonces.drain());
         taken
+    }
+
+    fn space(&self) -> Option<Space> {
+        None
     }
 
     fn queue_depth(&self) -> usize {

@@ -6,7 +6,8 @@
 use super::engine::{CommitError, Engine, Expect, NonceTaken, Put, RawBatch, ReadError, Record, Timer};
 use super::{codec, keys};
 use crate::ports::{
-    Batch, Break, ChargePage, ChargeWrite, Claim, Due, Io, Owner, Reference, Store, StoreError, StoredEvent, Urgency,
+    Batch, Break, ChargePage, ChargeWrite, Claim, Due, Io, Owner, Reference, Space, Store, StoreError, StoredEvent,
+    Urgency,
 };
 use std::ops::Range;
 use tongdao_core::charge::Charge;
@@ -151,6 +152,10 @@ impl<E: Engine> Store for RecordStore<E> {
 
     fn queue_depth(&self) -> usize {
         self.engine.queue_depth()
+    }
+
+    fn space(&self) -> Option<Space> {
+        self.engine.space()
     }
 
     fn close(&self) -> Io<'_, ()> {
