@@ -4,6 +4,9 @@
 //! more than some 64 KiB or 100 lines of it are read, so slow or huge peers cost a fixed sum. On stop no new connection
 //! is taken, requests in flight are answered, and idle connections close at once.
 
+mod head_watch;
+
+use self::head_watch::Watched;
 use crate::tasks::Tasks;
 use axum::Router;
 use axum::body::Body;
@@ -37,6 +40,10 @@ enum Listener {
 /// Who is at the other end; `None` on a Unix socket. An address proves nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub Option<SocketAddr>);
+
+/// Marks a request whose head states its length twice.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ambiguous;
 
 trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
@@ -98,9 +105,13 @@ async fn accept(listener: &Listener, open: &Arc<Semaphore>) -> Option<(Box<dyn S
 }
 
 async fn connection(socket: Box<dyn Socket>, peer: Peer, router: Router, tasks: Tasks) {
+    let (socket, two_lengths) = Watched::new(socket);
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(peer);
+        if two_lengths.seen() {
+            request.extensions_mut().insert(Ambiguous);
+        }
         router.clone().oneshot(request)
     });
     let connection = hyper::server::conn::http1::Builder::new()

@@ -8,4 +8,5 @@ mod events;
 mod listing;
 mod paper;
 mod refunds;
+mod wire;
 mod world;

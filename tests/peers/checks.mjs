@@ -81,10 +81,17 @@ export async function call(method, path, wish) {
   return { status: answer.status, json: JSON.parse(await answer.text()) };
 }
 
-/** Opens a charge of 19.99 on a channel. */
-export function openCharge(channel, more = {}) {
+/** Asks for a charge of 19.99 on a channel: {status, json}. */
+export function tryCharge(channel, more = {}) {
   const wish = { merchant_order_no: randomBytes(12).toString('hex'), amount: 1999, subject: '点卡 100 元', channel, ...more };
   return call('POST', '/v1/charges', wish);
+}
+
+/** Opens such a charge. */
+export async function openCharge(channel, more) {
+  const { status, json } = await tryCharge(channel, more);
+  if (status !== 201) throw new Error(`no charge on ${channel}: ${status} ${JSON.stringify(json)}`);
+  return json;
 }
 
 /** Asks for the charge until it looks as wanted, for at most 5 s; answers what was seen last. */

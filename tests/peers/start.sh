@@ -53,6 +53,7 @@ listen = { wechatpay = "${SANDBOX_WECHATPAY#http://}", alipay = "${SANDBOX_ALIPA
 [[merchants]]
 id = "m_peers"
 name = "演示卡铺"
+notify_url = "http://127.0.0.1:$deaf_port/notify"
 webhook_secret = ["$WEBHOOK_SECRET", "$WEBHOOK_SECRET_OLD"]
   [[merchants.keys]]
   id = "$MERCHANT_KEY_ID"
@@ -134,7 +135,8 @@ END
 # Chooses ports, tells the peers, starts the daemon and waits until it listens.
 start_daemon() {
   local sandbox_ports tries
-  read -r public_port admin_port WECHATPAY_PORT ALIPAY_PORT UNIONPAY_RECORDER_PORT sandbox_ports <<<"$(free_ports 9)"
+  # Nobody listens at the deaf port: where charges are delivered is no matter here, unless a peer says otherwise.
+  read -r public_port admin_port deaf_port WECHATPAY_PORT ALIPAY_PORT UNIONPAY_RECORDER_PORT sandbox_ports <<<"$(free_ports 10)"
   set -- $sandbox_ports
   export WECHATPAY_PORT ALIPAY_PORT UNIONPAY_RECORDER_PORT
   export SANDBOX_CONTROL="http://127.0.0.1:$1" SANDBOX_WECHATPAY="http://127.0.0.1:$2"

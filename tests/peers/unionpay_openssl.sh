@@ -115,6 +115,7 @@ json() { python3 -c 'import json, sys; print(eval("json.load(sys.stdin)" + sys.a
 wish='{"merchant_order_no": "'"hand$now$RANDOM"'", "amount": 1999, "subject": "点卡 100 元", "channel": "unionpay-main"}'
 charge=$(python3 checks.py POST /v1/charges "$wish")
 check "daemon asks for a code" arrived 4
+[[ -f $kept/4.answer ]] || { echo "$charge" >&2 && exit 1; }
 pairs_of_form "$kept/4.request" >"$work/request"
 check "daemon's request: signature" verifies "$work/request" "$sign_pem"
 check "daemon's request: certId is the certificate's serial" has "$work/request" certId "$cert_id"
@@ -126,15 +127,19 @@ of_unionpay "answer to the daemon" "$work/pairs"
 check "daemon gives the code on" test "$(json '["attempt"]["pay"]["url"]' "$charge")" = "$(field "$work/pairs" qrCode)"
 
 told=(respCode=00 respMsg=success "queryId=512${now:2}1234561" traceNo=123456 "traceTime=${now:4}" "settleDate=${now:4:4}"
-  settleAmt=1999 settleCurrencyCode=156 signMethod=01 "signPubKeyCert=$(cat "$keys/leaf.pem")")
+  settleAmt=1999 settleCurrencyCode=156 signMethod=01)
 for name in version encoding txnType txnSubType bizType accessType merId orderId txnTime txnAmt currencyCode; do
   told+=("$name=$(field "$work/request" "$name")")
 done
-signed "$keys/leaf_key.pem" "${told[@]}"
 notify() {
   curl -sS --max-time 10 -o /dev/null -w '%{http_code}' "${form[@]/#txnAmt=1999/$1}" "$(field "$work/request" backUrl)"
 }
 status() { json '["status"]' "$(python3 checks.py GET "/v1/charges/$(json '["id"]' "$charge")")"; }
+openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj '/CN=041@peer@00040000:SIGN@00000001' \
+  -keyout "$work/stranger_key.pem" -out "$work/stranger.pem" 2>/dev/null
+signed "$work/stranger_key.pem" "${told[@]}" "signPubKeyCert=$(cat "$work/stranger.pem")"
+check "daemon refuses a notify under a stranger's certificate" test "$(notify txnAmt=1999) $(status)" = "400 open"
+signed "$keys/leaf_key.pem" "${told[@]}" "signPubKeyCert=$(cat "$keys/leaf.pem")"
 check "daemon refuses a tampered notify" test "$(notify txnAmt=2000) $(status)" = "400 open"
 check "daemon takes a notify signed by hand" test "$(notify txnAmt=1999) $(status)" = "200 paid"
 exit "$failed"

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { Aes, Formatter, Rsa } from 'wechatpay-axios-plugin';
-import { Inbox, call, check, openCharge, serve, until } from './checks.mjs';
+import { Inbox, call, check, openCharge, serve, tryCharge, until } from './checks.mjs';
 
 const { PEER_KEYS, WECHATPAY_PORT } = process.env;
 const pem = (name) => readFileSync(`${PEER_KEYS}/${name}`, 'utf8');
@@ -30,8 +30,8 @@ const encrypted = (plain, aad, key = apiV3Key) => {
 };
 
 /** The headers that vouch for a body. */
-function seal(body, serial, key = signer) {
-  const [timestamp, nonce] = [Formatter.timestamp(), Formatter.nonce()];
+function seal(body, serial, key = signer, age_s = 0) {
+  const [timestamp, nonce] = [Formatter.timestamp() - age_s, Formatter.nonce()];
   return {
     'content-type': 'application/json; charset=utf-8',
     'wechatpay-timestamp': String(timestamp),
@@ -69,10 +69,16 @@ function operate(method, target, asked, mchid) {
     const life = { effective_time: '2026-01-01T00:00:00+08:00', expire_time: '2036-01-01T00:00:00+08:00' };
     return [200, { data: [{ serial_no: accounts[1900000101].serial, ...life, encrypt_certificate: encrypted(pem('platform_cert.pem'), 'certificate') }] }];
   }
-  if (path === '/v3/pay/transactions/native') {
-    const code_url = `weixin://wxpay/bizpayurl?pr=${Formatter.nonce(9)}`;
-    orders.set(asked.out_trade_no, { ...asked, mchid, code_url, state: 'NOTPAY', transaction_id: `4200${Date.now()}${Formatter.nonce(1).charCodeAt(0)}0000000` });
-    return [200, { code_url }];
+  const product = path.match(/^\/v3\/pay\/transactions\/(native|h5|jsapi|app)$/)?.[1];
+  if (product) {
+    const nonce = Formatter.nonce(20);
+    const [name, code_url] = {
+      native: ['code_url', `weixin://wxpay/bizpayurl?pr=${nonce}`],
+      h5: ['h5_url', `https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb?prepay_id=${nonce}`],
+    }[product] ?? ['prepay_id', `wx201410272009395522657a69${nonce}`];
+    const transaction_id = `4200${Date.now()}${String(orders.size).padStart(11, '0')}`;
+    orders.set(asked.out_trade_no, { ...asked, mchid, code_url, state: 'NOTPAY', transaction_id });
+    return [200, { [name]: code_url }];
   }
   if (path === '/v3/refund/domestic/refunds' && order) {
     order.refund = asked;
@@ -90,57 +96,76 @@ const refund = (order, more) => ({
   amount: { ...order.refund.amount, payer_total: order.refund.amount.total, payer_refund: order.refund.amount.refund }, ...more,
 });
 
-async function calledBack(order, kind, resource, { key = platformKey, secret = apiV3Key, change = (body) => body } = {}) {
+async function calledBack(order, kind, resource, { key = platformKey, secret = apiV3Key, age_s = 0, change = (body) => body } = {}) {
   const body = JSON.stringify({
     id: `EV-${randomBytes(12).toString('hex')}`, create_time: new Date().toISOString(), resource_type: 'encrypt-resource', summary: '支付成功',
     event_type: kind === 'refund' ? 'REFUND.SUCCESS' : 'TRANSACTION.SUCCESS',
     resource: { ...encrypted(JSON.stringify(resource), kind, secret), original_type: kind },
   });
-  const headers = seal(body, accounts[order.mchid].serial, key);
+  const headers = seal(body, accounts[order.mchid].serial, key, age_s);
   const answer = await fetch(order.notify_url, { method: 'POST', headers, body: change(body) });
   return answer.status;
 }
 
 async function judge(mode, mchid) {
   const { channel } = accounts[mchid];
-  const { status, json: charge } = await openCharge(channel);
+  const charge = await openCharge(channel);
   const request = await seen.take();
   check(`${mode}: request's signature holds`, request.held && request.mchid === mchid, request);
   const order = orders.get(charge.attempt?.provider_order_no);
-  check(`${mode}: signed answer taken`, status === 201 && charge.attempt.pay.url === order?.code_url, charge);
+  check(`${mode}: signed answer taken`, charge.attempt.pay.url === order?.code_url, charge);
   check(`${mode}: the sum asked for`, order.amount.total === 1999 && order.amount.currency === 'CNY', order);
 
-  order.state = 'SUCCESS';
-  const paid = transaction(order);
+  const paid = transaction({ ...order, state: 'SUCCESS' });
   const wrong = {
-    'tampered callback refused': { change: (body) => body.replace('TRANSACTION.SUCCESS', 'TRANSACTION.SUCCES5') },
-    'callback with a changed ciphertext refused': { change: (body) => body.replace('"ciphertext":"', '"ciphertext":"AAAA') },
-    "stranger's callback refused": { key: strangerKey },
-    'callback under another key refused': { secret: 'x'.repeat(32) },
+    'tampered callback refused': [paid, { change: (body) => body.replace('TRANSACTION.SUCCESS', 'TRANSACTION.SUCCES5') }],
+    "stranger's callback refused": [paid, { key: strangerKey }],
+    'callback under another key refused': [paid, { secret: 'x'.repeat(32) }],
+    'stale callback refused': [paid, { age_s: 600 }],
+    "another merchant's callback refused": [{ ...paid, mchid: '1900000109' }, {}],
+    "another app's callback refused": [{ ...paid, appid: 'wx0000000000000000' }, {}],
   };
-  for (const [name, how] of Object.entries(wrong)) {
-    const answered = await calledBack(order, 'transaction', paid, how);
+  for (const [name, [resource, how]] of Object.entries(wrong)) {
+    const answered = await calledBack(order, 'transaction', resource, how);
     check(`${mode}: ${name}`, answered === 401, answered);
   }
   const still = (await call('GET', `/v1/charges/${charge.id}`)).json;
   check(`${mode}: refused callbacks change nothing`, still.status === 'open', still);
+  order.state = 'SUCCESS';
   const answered = await calledBack(order, 'transaction', paid);
   check(`${mode}: callback acknowledged`, answered === 204, answered);
   const after = (await call('GET', `/v1/charges/${charge.id}`)).json;
   check(`${mode}: callback pays the charge`, after.status === 'paid', after);
 
   const back = await call('POST', `/v1/charges/${charge.id}/refunds`, { refund_no: randomBytes(8).toString('hex'), amount: 500 });
-  check(`${mode}: refund's signature holds`, back.status === 201 && (await seen.take()).held && order.refund?.amount.refund === 500, back);
+  let asked = await seen.take();
+  // The stale callback made the daemon ask.
+  while (!asked.line.includes('/refunds')) asked = await seen.take();
+  check(`${mode}: refund's signature holds`, back.status === 201 && asked.held && order.refund?.amount.refund === 500, back);
   const told = refund(order, { refund_status: 'SUCCESS', success_time: new Date().toISOString(), mchid });
   check(`${mode}: callback of a refund acknowledged`, (await calledBack({ ...order, notify_url: order.refund.notify_url }, 'refund', told)) === 204);
   const returned = await until(charge.id, (charge) => charge.status === 'partially_refunded');
   check(`${mode}: callback refunds the charge`, returned.amount_refunded === 500, returned);
+  await opensApps(mode, channel);
   await closes(mode, channel);
+}
+
+/** What the payer's page or app is given is signed a second time, by the merchant's key. */
+async function opensApps(mode, channel) {
+  const h5 = await openCharge(channel, { scene: 'h5', payer: { client_ip: '203.0.113.7' } });
+  check(`${mode}: h5 answer taken`, h5.attempt.pay.url?.startsWith(orders.get(h5.attempt.provider_order_no).code_url), h5);
+  const jsapi = (await openCharge(channel, { scene: 'jsapi', payer: { openid: 'oUpF8uMuAJO_M2pxb1Q9zNjWeS6o' } })).attempt.pay.params;
+  const page = Formatter.joinedByLineFeed(jsapi.appId, jsapi.timeStamp, jsapi.nonceStr, jsapi.package);
+  check(`${mode}: jsapi parameters' signature holds`, jsapi.signType === 'RSA' && Rsa.verify(page, jsapi.paySign, merchantKey), jsapi);
+  const app = (await openCharge(channel, { scene: 'app' })).attempt.pay.params;
+  const opened = Formatter.joinedByLineFeed(app.appId, app.timeStamp, app.nonceStr, app.prepayId);
+  check(`${mode}: app parameters' signature holds`, Rsa.verify(opened, app.sign, merchantKey), app);
+  check(`${mode}: signatures of h5, jsapi and app hold`, seen.drain().every(({ held }) => held));
 }
 
 /** Query, close and query again, each signed: GET targets with a query, and an empty answer that is signed too. */
 async function closes(mode, channel) {
-  const { json: charge } = await openCharge(channel);
+  const charge = await openCharge(channel);
   await seen.take();
   const { status, json: closed } = await call('POST', `/v1/charges/${charge.id}/close`);
   check(`${mode}: closed on signed answers`, status === 200 && closed.status === 'closed', closed);
@@ -149,7 +174,7 @@ async function closes(mode, channel) {
   check(`${mode}: signatures of query and close hold`, requests.every(({ held }) => held) && asks('/close') && asks('?mchid='), requests);
 
   signer = strangerKey;
-  const doubted = await openCharge(channel);
+  const doubted = await tryCharge(channel);
   signer = platformKey;
   check(`${mode}: badly signed answer not taken`, !JSON.stringify(doubted.json).includes('weixin://'), doubted);
   seen.drain();
