@@ -24,7 +24,6 @@ type Document = Result<Json<Value>, Problem>;
 #[schema(as = AdminCharge)]
 #[allow(dead_code)] // A shape for the document: the merchant's view is made by the webhooks' own documents.
 pub(super) struct AdminChargeDocument {
-    #[schema(inline)]
     #[serde(flatten)]
     charge: ChargeDocument,
     merchant: String,
