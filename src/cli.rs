@@ -28,7 +28,7 @@ use client::AdminClient;
 use exit::{Exit, Stop, exit_of};
 use out::Out;
 use reach::{Named, Reach};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -146,7 +146,9 @@ impl Context {
 
     /// The whole configuration, with every fault.
     pub(crate) fn load_config(&self) -> Result<Config, Stop> {
-        Ok(Config::load(self.config_path.as_deref(), &self.env)?)
+        let unmade = self.config_path.is_none() && !Path::new(serve::DEMO_SECRETS).exists();
+        let loaded = Config::load(self.config_path.as_deref(), &self.env);
+        loaded.map_err(|faults| if unmade { Stop::NotMade } else { faults.into() })
     }
 }
 
@@ -180,15 +182,8 @@ fn runtime(command: &Command) -> std::io::Result<tokio::runtime::Runtime> {
 fn complain(context: &Context, error: &anyhow::Error) -> Exit {
     let exit = exit_of(error);
     if exit != Exit::Fine {
-        let mut said = format!("{error:#}");
-        if exit == Exit::BadConfig && context.config_path.is_none() {
-            said.push_str(
-                "\nno file was named, so this is the built-in configuration: `tongdao serve` makes its secrets and \
-                 sandbox keys at the first start",
-            );
-        }
         // Nobody is left to be told when standard error is gone too.
-        let _told = context.out.remark(&said);
+        let _told = context.out.remark(&format!("{error:#}"));
     }
     exit
 }

@@ -7,7 +7,7 @@ use crate::config::{Config, Env, fake};
 use crate::flow::{Flow, FlowError, OpenCharge, Parts};
 use crate::http::ApiDocuments;
 use crate::metrics::{Metrics, Route};
-use crate::ports::{Clock as _, Io, Operation, Outside, SendError, WebhookAnswer, WebhookCall, WebhookError};
+use crate::ports::{Io, Operation, Outside, SendError, WebhookAnswer, WebhookCall, WebhookError};
 use crate::random::SystemRng;
 use crate::store::RecordStore;
 use crate::store::memory::MemoryEngine;

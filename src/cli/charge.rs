@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 #[derive(Debug, Subcommand)]
 pub(crate) enum ChargeCommand {
     /// Make a charge, signed with a merchant's key
-    Create(create::CreateArgs),
+    Create(Box<create::CreateArgs>),
     /// Show a charge; any number finds it: ours, the merchant's, the provider's
     #[command(after_help = "Example:\n  tongdao charge show ch_01K5ZJ8Q2M0000000000000000\n  \
                             tongdao charge show 4200002541202512170000000001   # WeChat Pay's number")]
@@ -54,7 +54,7 @@ pub(crate) struct Change {
 
 pub(crate) async fn run(context: &Context, command: ChargeCommand) -> anyhow::Result<Exit> {
     match command {
-        ChargeCommand::Create(args) => create::run(context, args).await,
+        ChargeCommand::Create(args) => create::run(context, &args).await,
         ChargeCommand::Show(which) => {
             let found = find_all(&context.admin(), &which.number).await?;
             if let [charge] = found.as_slice() {
@@ -148,7 +148,7 @@ async fn find_all(admin: &AdminClient, number: &str) -> Result<Vec<Value>, Stop>
     let page = admin.load(&format!("/admin/v1/charges?find={}", encoded(number))).await?;
     let page: PageDoc<Value> = read_page(page)?;
     if page.data.is_empty() {
-        return Err(Stop::Problem(Problem {
+        return Err(Stop::problem(Problem {
             status: 404,
             code: "not_found".to_owned(),
             detail: Some(format!("no charge has the number {number}")),

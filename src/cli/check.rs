@@ -9,6 +9,7 @@ mod look;
 use super::Context;
 use super::exit::{Exit, Stop};
 use super::out::{Out, Tone};
+use super::show;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -72,6 +73,10 @@ pub(crate) async fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<E
             }
             None
         }
+        Err(stop @ Stop::NotMade) => {
+            findings.bad("configuration", stop.to_string(), "tongdao serve, or tongdao check --config FILE");
+            None
+        }
         Err(other) => return Err(other.into()),
     };
     let alive = look::daemon(context, &mut findings).await;
@@ -129,7 +134,11 @@ fn drawn(out: &Out, findings: &Findings) -> String {
         }
     }
     let count = |level| findings.0.iter().filter(|finding| finding.level == level).count();
-    lines.push(format!("\n{} problems, {} warnings", count(Level::Bad), count(Level::Warn)));
+    lines.push(format!(
+        "\n{}, {}",
+        show::count(count(Level::Bad), "problem"),
+        show::count(count(Level::Warn), "warning")
+    ));
     lines.join("\n")
 }
 

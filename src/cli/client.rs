@@ -29,7 +29,7 @@ impl AdminClient {
     /// A text.
     pub(crate) async fn text(&self, path: &str) -> Result<String, Stop> {
         let answer = self.ask(path, None).await?;
-        if answer.status < 400 { Ok(answer.body) } else { Err(Stop::Problem(read_problem(&answer))) }
+        if answer.status < 400 { Ok(answer.body) } else { Err(Stop::problem(read_problem(&answer))) }
     }
 
     /// The document that came of a change.
@@ -74,7 +74,7 @@ fn token_fault(reach: &Reach, env: &Env) -> Option<String> {
 
 fn not_let_in(why: Option<String>) -> Stop {
     let advice = "set TONGDAO_ADMIN_TOKEN or --admin-token-file, or use the socket on the daemon's machine";
-    Stop::Problem(Problem {
+    Stop::problem(Problem {
         status: 401,
         code: "unauthenticated".to_owned(),
         detail: Some(why.unwrap_or_else(|| "the admin token is wrong or absent".to_owned())),
@@ -85,7 +85,7 @@ fn not_let_in(why: Option<String>) -> Stop {
 
 fn read_document(answer: &Answer) -> Result<Value, Stop> {
     if answer.status >= 400 {
-        return Err(Stop::Problem(read_problem(answer)));
+        return Err(Stop::problem(read_problem(answer)));
     }
     serde_json::from_str(&answer.body).map_err(|error| Stop::Unreachable(format!("its answer is no JSON: {error}")))
 }

@@ -4,6 +4,7 @@
 
 use super::Context;
 use super::exit::{Exit, Stop};
+use super::show::count;
 use crate::config::Config;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -72,7 +73,7 @@ fn check(context: &Context, file: Option<PathBuf>) -> anyhow::Result<Exit> {
     let said = || {
         let warnings = config.warnings.iter().map(|warning| format!("\n  ‼ {warning}"));
         let warnings = warnings.collect::<String>();
-        format!("√ {}: {merchants} merchants, {channels} channels{warnings}", config.name)
+        format!("√ {}: {}, {}{warnings}", config.name, count(merchants, "merchant"), count(channels, "channel"))
     };
     context.out.either(&document, said)?;
     Ok(Exit::Fine)

@@ -51,10 +51,16 @@ pub(crate) enum Stop {
     Unreachable(String),
     /// The daemon answered with a problem.
     #[error("{0}")]
-    Problem(Problem),
+    Problem(Box<Problem>),
     /// The configuration is wrong.
-    #[error("{0}")]
+    #[error(transparent)]
     BadConfig(#[from] Faults),
+    /// The built-in configuration was never started here: its secrets do not exist yet.
+    #[error(
+        "the built-in configuration has no secrets here yet: `tongdao serve` makes them at the first start; name your \
+         own configuration with --config FILE"
+    )]
+    NotMade,
     /// The arguments contradict each other or lack something.
     #[error("{0}")]
     Usage(String),
@@ -108,11 +114,16 @@ impl std::fmt::Display for Problem {
 }
 
 impl Stop {
+    /// The daemon answered with a problem.
+    pub(crate) fn problem(problem: Problem) -> Self {
+        Self::Problem(Box::new(problem))
+    }
+
     /// Its exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Unreachable(_) => Exit::Unreachable,
-            Self::BadConfig(_) => Exit::BadConfig,
+            Self::BadConfig(_) | Self::NotMade => Exit::BadConfig,
             Self::Usage(_) => Exit::Usage,
             Self::Problem(problem) => match (problem.status, problem.code.as_str()) {
                 (409, _) | (422, "amount_exceeds_refundable") => Exit::Refused,
@@ -143,7 +154,7 @@ mod tests {
 
     fn exit_of_problem(status: u16, code: &str) -> u8 {
         let problem = Problem { status, code: code.to_owned(), ..Problem::default() };
-        exit_of(&Stop::Problem(problem).into()).number()
+        exit_of(&Stop::problem(problem).into()).number()
     }
 
     #[test]

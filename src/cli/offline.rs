@@ -5,6 +5,7 @@
 
 use super::Context;
 use super::exit::{Exit, Stop};
+use super::show::count;
 use crate::config::StoreUrl;
 use crate::store::offline::{OpenError, rebuild, verify};
 use clap::{Args, Subcommand};
@@ -62,10 +63,10 @@ pub(crate) fn journal(context: &Context, command: JournalCommand) -> anyhow::Res
             ),
         };
         format!(
-            "√ {}: {} records in {} segments are intact\n  last record {}, hash {hash}{torn}",
+            "√ {}: {} in {}, all intact\n  last record {}, hash {hash}{torn}",
             dir.display(),
-            report.records,
-            report.segments,
+            count(report.records, "record"),
+            count(report.segments, "segment"),
             report.last_seq
         )
     })?;
@@ -78,8 +79,8 @@ pub(crate) fn store(context: &Context, command: StoreCommand) -> anyhow::Result<
     if args.dry_run {
         let report = verify(&dir)?;
         let said = format!(
-            "would make the index anew from {} records\napply: tongdao store rebuild --dir {}",
-            report.records,
+            "would make the index anew from {}\napply: tongdao store rebuild --dir {}",
+            count(report.records, "record"),
             dir.display()
         );
         context.out.either(&json!({ "dry_run": true, "directory": dir, "records": report.records }), || said)?;
@@ -100,8 +101,10 @@ pub(crate) fn store(context: &Context, command: StoreCommand) -> anyhow::Result<
         let old = report.quarantined.as_ref();
         let old = old.map(|path| format!("\n  the old index is in {}", path.display())).unwrap_or_default();
         format!(
-            "√ {} journal records give {} records and {} timers{old}",
-            report.replayed, report.records, report.timers
+            "√ {} of the journal give {} and {} in the index{old}",
+            count(report.replayed, "record"),
+            count(report.records, "record"),
+            count(report.timers, "timer")
         )
     })?;
     Ok(Exit::Fine)
@@ -116,7 +119,12 @@ fn directory(context: &Context, args: DirArgs) -> Result<PathBuf, Stop> {
             StoreUrl::Postgres(_) => return Err(Stop::Usage("the configured store is no directory".to_owned())),
         },
     };
-    if dir.is_dir() { Ok(dir) } else { Err(Stop::Usage(format!("{} is no directory", dir.display()))) }
+    // A store would be made where there is none, and an empty journal verifies well.
+    if dir.join("journal").is_dir() {
+        Ok(dir)
+    } else {
+        Err(Stop::Usage(format!("there is no store in {}", dir.display())))
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Where the built-in configuration's secrets are made.
-const DEMO_SECRETS: &str = "data/secrets";
+pub(super) const DEMO_SECRETS: &str = "data/secrets";
 
 /// The daemon takes everything from its configuration.
 #[derive(Debug, Default, Args)]

@@ -52,6 +52,13 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
+/// So many of a thing: `1 channel`, `3 channels`.
+pub(crate) fn count(number: impl TryInto<u64>, thing: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 /// What a payer is told at a stage.
 pub(crate) fn stage_zh(stage: &str) -> &'static str {
     match stage {
@@ -81,6 +88,11 @@ mod tests {
         assert_eq!(time_of_day("2025-12-17T19:33:20.120Z"), "03:33:20.120");
         assert_eq!(date("2025-12-17T19:33:20.120Z"), "2025-12-18");
         assert_eq!(moment("soon"), "soon");
+    }
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!([count(0_u64, "charge"), count(1_usize, "charge")].join(", "), "0 charges, 1 charge");
     }
 
     #[test]

@@ -33,7 +33,7 @@ fn troubles(status: &StatusDoc) -> Vec<String> {
         troubles.push(format!("paid and not delivered (tongdao charge trace {})", oldest.charge));
     }
     if status.open_breaks > 0 {
-        troubles.push(format!("{} open breaks: a person is needed", status.open_breaks));
+        troubles.push(format!("{}: a person is needed", show::count(status.open_breaks, "open break")));
     }
     troubles
 }

@@ -8,6 +8,7 @@ mod auth;
 mod breaks;
 mod channels;
 mod charges;
+pub(crate) mod openapi;
 mod reload;
 mod routes;
 mod status;
@@ -88,7 +89,6 @@ impl Admin {
 }
 
 /// The admin listener's router.
-#[must_use]
 pub fn router(reloader: Arc<Reloader>, flow: Arc<Flow>, tasks: Tasks, entrance: Entrance) -> Router {
     let admin = Arc::new(Admin { flow: flow.clone(), reloader, tasks, readiness: status::Readiness::default() });
     let guarded = Router::new()
@@ -120,6 +120,10 @@ pub fn router(reloader: Arc<Reloader>, flow: Arc<Flow>, tasks: Tasks, entrance: 
 }
 
 /// What is here, for whoever opens the address in a browser.
+#[utoipa::path(
+    get, path = "/", tag = "admin",
+    responses((status = 200, description = "A page"))
+)]
 async fn handle_index() -> impl IntoResponse {
     let rows: String = ROUTES.iter().map(|(method, path)| row(method, path)).collect();
     let page = format!(

@@ -10,7 +10,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, Ref, Response, ResponseBuilder};
 use utoipa::{OpenApi, ToSchema};
 
@@ -64,6 +64,7 @@ struct PublicApi;
 #[must_use]
 pub fn openapi_json() -> String {
     let mut document = PublicApi::openapi();
+    document.merge(super::admin::openapi::AdminApi::openapi());
     document.info.version = env!("CARGO_PKG_VERSION").to_owned();
     let scheme = ApiKeyValue::with_description(
         "Authorization",
@@ -72,14 +73,14 @@ pub fn openapi_json() -> String {
     );
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("signature", SecurityScheme::ApiKey(ApiKey::Header(scheme)));
+    let token = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    components.add_security_scheme("admin_token", token);
     for (path, item) in &mut document.paths.paths {
-        let signed = path.starts_with("/v1/");
+        let scheme = if path.starts_with("/v1/") { Some("signature") } else { None };
+        let Some(scheme) = scheme.or(path.starts_with("/admin/v1/").then_some("admin_token")) else { continue };
         for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
-            if signed {
-                let signature = SecurityRequirement::new("signature", Vec::<String>::new());
-                operation.security = Some(vec![signature]);
-                add_problems(&mut operation.responses.responses);
-            }
+            operation.security = Some(vec![SecurityRequirement::new(scheme, Vec::<String>::new())]);
+            add_problems(&mut operation.responses.responses);
         }
     }
     let mut text = document.to_pretty_json().unwrap_or_default();

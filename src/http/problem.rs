@@ -57,8 +57,12 @@ pub(crate) struct OverRate {
 pub(crate) enum Problem {
     MalformedRequest(String),
     Unauthenticated,
+<<<<<<< HEAD
     /// In the contract for keys that may not do everything.
     #[allow(dead_code)]
+=======
+    TokenWanted,
+>>>>>>> refs/heads/admin
     Forbidden(String),
     NotFound,
     MethodNotAllowed,
@@ -142,7 +146,7 @@ impl Problem {
     pub(crate) const fn code(&self) -> Code {
         match self {
             Self::MalformedRequest(_) => Code::MalformedRequest,
-            Self::Unauthenticated => Code::Unauthenticated,
+            Self::Unauthenticated | Self::TokenWanted => Code::Unauthenticated,
             Self::Forbidden(_) => Code::Forbidden,
             Self::NotFound => Code::NotFound,
             Self::MethodNotAllowed => Code::MethodNotAllowed,
@@ -181,7 +185,7 @@ impl Problem {
             code: code.as_str(),
             request_id: request_id.to_owned(),
             retryable: entry.retryable,
-            advice: advice.unwrap_or(entry.advice),
+            advice: advice.or(self.own_advice()).unwrap_or(entry.advice),
             message_zh,
             errors: self.errors().to_vec(),
             charge_id: uncollected.map(|of| of.charge),
@@ -202,6 +206,7 @@ impl Problem {
                 many => format!("{} fields are wrong; see errors.", many.len()),
             },
             Self::BodyTooLarge { bytes_max } => format!("The body is larger than {bytes_max} bytes."),
+            Self::TokenWanted => "The admin token is wrong or absent.".to_owned(),
             Self::RateLimited(over) => {
                 format!("More calls than allowed; the next one is taken in {} s.", over.retry_after_s)
             }
@@ -218,6 +223,13 @@ impl Problem {
         }
     }
 
+    /// Where the catalogue's advice would lead astray.
+    fn own_advice(&self) -> Option<&'static str> {
+        matches!(self, Self::TokenWanted).then_some(
+            "Send Authorization: Bearer with the token of [server] admin_token, or use the admin socket on this machine.",
+        )
+    }
+
     fn errors(&self) -> &[FieldFault] {
         if let Self::InvalidRequest(errors) = self { errors } else { &[] }
     }
@@ -227,6 +239,7 @@ impl Problem {
             Self::ChannelRejected(of) | Self::NoChannelAvailable(of) => Some(of),
             Self::MalformedRequest(_)
             | Self::Unauthenticated
+            | Self::TokenWanted
             | Self::Forbidden(_)
             | Self::NotFound
             | Self::MethodNotAllowed
@@ -250,6 +263,7 @@ impl Problem {
         let limit = HeaderName::from_static("ratelimit");
         match self {
             Self::Unauthenticated => vec![(header::WWW_AUTHENTICATE, "TONGDAO-HMAC-SHA256".to_owned())],
+            Self::TokenWanted => vec![(header::WWW_AUTHENTICATE, "Bearer".to_owned())],
             Self::RequestInProgress { retry_after_s } => {
                 vec![(header::RETRY_AFTER, retry_after_s.max(&1).to_string())]
             }

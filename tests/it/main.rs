@@ -3,6 +3,7 @@
 
 mod callbacks;
 mod charges;
+mod cli;
 mod delivery;
 mod failover;
 mod kill;

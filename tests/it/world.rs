@@ -27,7 +27,7 @@ pub struct World {
     pub clock: SystemClock,
     pub client: MerchantClient,
     config: String,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// What a test wants otherwise than usual.
@@ -53,7 +53,7 @@ impl World {
         let config = config_text(&dir, &sandbox, &merchant, port, &wishes);
         let daemon = start_daemon(&config, &clock).await;
         let client = client(&daemon, "key_test", KEY, &clock);
-        Self { daemon: Some(daemon), sandbox, merchant, clock, client, config, _dir: dir }
+        Self { daemon: Some(daemon), sandbox, merchant, clock, client, config, dir }
     }
 
     /// Stops the daemon in order and starts it again on what it left.
@@ -61,6 +61,11 @@ impl World {
         let daemon = self.daemon.take().unwrap();
         assert!(daemon.stop().await, "the daemon did not stop in time");
         self.daemon = Some(start_daemon(&self.config, &self.clock).await);
+    }
+
+    /// Where the daemon keeps its store and its admin socket.
+    pub fn directory(&self) -> &std::path::Path {
+        self.dir.path()
     }
 
     pub fn advance_s(&self, s: i64) {

@@ -77,9 +77,9 @@ struct Signer {
 const SECRET_VARIABLE: &str = "TONGDAO_KEY_SECRET";
 const PATH: &str = "/v1/charges";
 
-pub(super) async fn run(context: &Context, args: CreateArgs) -> anyhow::Result<Exit> {
-    let signer = signer(context, &args)?;
-    let body = request_body(&args);
+pub(super) async fn run(context: &Context, args: &CreateArgs) -> anyhow::Result<Exit> {
+    let signer = signer(context, args)?;
+    let body = request_body(args);
     if args.dry_run {
         let said = || format!("would post to {}{PATH} under {}:\n{body:#}", signer.url, signer.key_id);
         context.out.either(&json!({ "dry_run": true, "url": signer.url, "body": body }), said)?;
@@ -140,7 +140,7 @@ async fn post(signer: Signer, body: &Value) -> Result<Value, Stop> {
         (status, charge) if status < 400 => Ok(charge),
         (status, problem) => {
             let problem: Problem = serde_json::from_value(problem).unwrap_or_default();
-            Err(Stop::Problem(Problem { status, ..problem }))
+            Err(Stop::problem(Problem { status, ..problem }))
         }
     }
 }

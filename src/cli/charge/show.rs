@@ -9,7 +9,8 @@ use crate::cli::{out, show};
 /// The whole charge.
 pub(super) fn charge(charge: &ChargeDoc) -> String {
     let mut lines = vec![heading(charge), String::new()];
-    lines.push(fact("order", &format!("{} of {}", charge.merchant_order_no, charge.merchant)));
+    let of = if charge.merchant.is_empty() { String::new() } else { format!(" of {}", charge.merchant) };
+    lines.push(fact("order", &format!("{}{of}", charge.merchant_order_no)));
     lines.push(fact("subject", &format!("{} ({})", charge.subject, charge.scene)));
     lines.push(fact(
         "created",

@@ -58,7 +58,7 @@ fn what(charge: &ChargeDoc, event: &EventDoc) -> String {
     let failure = || failure(event.data.get("error"));
     match event.kind.as_str() {
         "charge_created" => format!("{} {}, {}", show::yuan(number("amount")), charge.currency, charge.subject),
-        "attempt_creating" => format!("{}, because: {}", attempt(), text("because")),
+        "attempt_creating" => format!("{}, because: {}", attempt(), text("chosen_because")),
         "attempt_pending" => format!("{} gave a code", attempt()),
         "attempt_failed" => format!("{} refused: {}", attempt(), failure()),
         "attempt_unknown" => format!("{} did not answer clearly: {}", attempt(), failure()),
@@ -71,12 +71,12 @@ fn what(charge: &ChargeDoc, event: &EventDoc) -> String {
         }
         "paid_again" => format!("{} as {}: this one goes back", attempt(), text("provider_trade_no")),
         "amount_differs" => {
-            let stated = event.data.get("stated").and_then(|stated| stated.get("amount")).and_then(Value::as_i64);
-            format!("{} states {} as {}", attempt(), show::yuan(stated.unwrap_or_default()), text("provider_trade_no"))
+            let stated = show::yuan(number("stated_amount"));
+            format!("{} states {stated} as {}", attempt(), text("provider_trade_no"))
         }
         "charge_ending" if flag("asked_by_merchant") => "the merchant closes it".to_owned(),
         "charge_ending" => "it expired".to_owned(),
-        "webhook_tried" => format!("{}: {}", text("topic"), text("answer")),
+        "webhook_tried" => format!("{}: {}", text("webhook_type"), text("answer")),
         "delivery_due" => format!("goods are due by {}", show::moment(text("deadline_at"))),
         "delivered" if !text("reference").is_empty() => format!("reference {}", text("reference")),
         "delivery_failed" => text("detail").to_owned(),
@@ -131,13 +131,21 @@ mod tests {
         let step = |ms: i64, kind: &str, of: Value| json!({ "at": crate::clock::rfc3339(UnixMillis(1_765_971_200_000 + ms)), "type": kind, "data": of });
         let story = json!([
             step(0, "charge_created", json!({"amount": 1999})),
-            step(0, "attempt_creating", json!({"attempt": "at_1", "channel": "wechat-main", "because": "score"})),
+            step(
+                0,
+                "attempt_creating",
+                json!({"attempt": "at_1", "channel": "wechat-main", "chosen_because": "score"})
+            ),
             step(212, "attempt_failed", json!({"attempt": "at_1", "error": failure})),
-            step(212, "attempt_creating", json!({"attempt": "at_2", "channel": "alipay-main", "because": "failover"})),
+            step(
+                212,
+                "attempt_creating",
+                json!({"attempt": "at_2", "channel": "alipay-main", "chosen_because": "failover"})
+            ),
             step(480, "attempt_pending", json!({"attempt": "at_2"})),
             step(31_480, "paid", json!({"attempt": "at_2", "provider_trade_no": "2025000001", "source": "callback"})),
             step(31_480, "delivery_due", json!({"deadline_at": "2025-12-17T11:38:51.480Z"})),
-            step(31_601, "webhook_tried", json!({"topic": "charge.paid", "answer": "delivered"})),
+            step(31_601, "webhook_tried", json!({"webhook_type": "charge.paid", "answer": "delivered"})),
             step(31_601, "delivered", json!({"reference": null})),
         ]);
         let drawn = drawn(story);

@@ -4,6 +4,7 @@
 //! directory is written to and left as it was.
 
 use super::Findings;
+use crate::cli::show::count;
 use crate::clock::{SystemClock, rfc3339};
 use crate::config::{Channel, Config, StoreUrl};
 use crate::ports::Clock as _;
@@ -25,8 +26,8 @@ const DISK_BYTES_MIN: u64 = 100_000_000;
 const RELEASED_AT: UnixMillis = UnixMillis(1_767_225_600_000);
 
 pub(super) fn configuration(config: &Config, findings: &mut Findings) {
-    let (merchants, channels) = (config.merchants.len(), config.channels.len());
-    findings.fine("configuration", format!("{}: {merchants} merchants, {channels} channels", config.name));
+    let (merchants, channels) = (count(config.merchants.len(), "merchant"), count(config.channels.len(), "channel"));
+    findings.fine("configuration", format!("{}: {merchants}, {channels}", config.name));
     for warning in &config.warnings {
         findings.warn("configuration", warning, "see the key's comment in the built-in configuration");
     }

@@ -34,7 +34,7 @@ pub(super) async fn daemon(context: &Context, findings: &mut Findings) -> bool {
             findings.warn("daemon", format!("a daemon runs and says: {problem}"), "set TONGDAO_ADMIN_TOKEN");
             true
         }
-        Err(Stop::Unreachable(_) | Stop::BadConfig(_) | Stop::Usage(_)) => {
+        Err(Stop::Unreachable(_) | Stop::BadConfig(_) | Stop::NotMade | Stop::Usage(_)) => {
             findings.fine("daemon", "none runs here (start it: tongdao serve)");
             false
         }

@@ -26,9 +26,7 @@ pub(super) async fn handle_token(State(admin): State<Shared>, request: Request, 
     };
     admin.flow.metrics.auth_failed(problem);
     tracing::warn!(reason = problem.as_str(), "an admin request was not let in");
-    let mut response = Problem::Unauthenticated.into_response();
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    response
+    Problem::TokenWanted.into_response()
 }
 
 /// Whether `Authorization` carries the token. Hashes have one length, so the time tells nothing of the token's.

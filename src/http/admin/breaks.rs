@@ -13,9 +13,11 @@ use axum::extract::State;
 use axum::http::Uri;
 use serde::Serialize;
 use tongdao_core::ids::BreakId;
+use utoipa::ToSchema;
 
 /// A difference that was found.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Break)]
 pub(super) struct BreakDocument {
     id: String,
     kind: &'static str,
@@ -41,6 +43,16 @@ const READ_AT_ONCE: usize = 200;
 const STATUSES: &[(&str, BreakStatus)] =
     &[("open", BreakStatus::Open), ("resolved", BreakStatus::Resolved), ("repaired", BreakStatus::Repaired)];
 
+/// Breaks, newest first.
+#[utoipa::path(
+    get, path = "/admin/v1/breaks", tag = "admin",
+    params(
+        ("status" = Option<String>, Query, description = "`open`, `resolved` or `repaired`"),
+        ("limit" = Option<u32>, Query, description = "1 to 200, 50 by default"),
+        ("cursor" = Option<String>, Query),
+    ),
+    responses((status = 200, description = "A page of breaks", body = Page<BreakDocument>))
+)]
 pub(super) async fn handle_list(State(admin): State<Shared>, uri: Uri) -> Result<Json<Page<BreakDocument>>, Problem> {
     let mut query = Query::read(&uri)?;
     let status = query.optional("status", one_of(STATUSES));

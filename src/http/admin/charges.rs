@@ -4,7 +4,8 @@
 //! that the merchant's own calls use.
 
 use super::{Admin, Shared};
-use crate::http::dto::Page;
+use crate::http::charge_document::ChargeDocument;
+use crate::http::dto::{Page, RefundDocument};
 use crate::http::event_document::EventDocument;
 use crate::http::problem::Problem;
 use crate::http::query::{Query, parsed};
@@ -14,10 +15,34 @@ use axum::http::Uri;
 use serde_json::{Value, json};
 use tongdao_core::charge::Charge;
 use tongdao_core::ids::ChargeId;
+use utoipa::ToSchema;
 
 type Document = Result<Json<Value>, Problem>;
 
+/// A charge as an operator sees it.
+#[derive(ToSchema)]
+#[schema(as = AdminCharge)]
+#[allow(dead_code)] // A shape for the document: the merchant's view is made by the webhooks' own documents.
+pub(super) struct AdminChargeDocument {
+    #[serde(flatten)]
+    charge: ChargeDocument,
+    merchant: String,
+    notify_url: String,
+    refunds: Vec<RefundDocument>,
+    /// Kinds of breaks that wait for a person.
+    open_breaks: Vec<String>,
+}
+
 /// The charges that a number belongs to; without one all of them, newest first.
+#[utoipa::path(
+    get, path = "/admin/v1/charges", tag = "admin",
+    params(
+        ("find" = Option<String>, Query, description = "any number: ours, the merchant's, the provider's"),
+        ("limit" = Option<u32>, Query, description = "1 to 200, 50 by default"),
+        ("cursor" = Option<String>, Query),
+    ),
+    responses((status = 200, description = "Charges", body = Page<AdminChargeDocument>))
+)]
 pub(super) async fn handle_find(State(admin): State<Shared>, uri: Uri) -> Result<Json<Page<Value>>, Problem> {
     let mut query = Query::read(&uri)?;
     let number = query.optional("find", parsed::<String>("a number"));
@@ -39,12 +64,23 @@ pub(super) async fn handle_find(State(admin): State<Shared>, uri: Uri) -> Result
     Ok(Json(Page { data: charges, next_cursor: None }))
 }
 
+/// A charge of any merchant.
+#[utoipa::path(
+    get, path = "/admin/v1/charges/{id}", tag = "admin",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "The charge", body = AdminChargeDocument))
+)]
 pub(super) async fn handle_show(State(admin): State<Shared>, Path(id): Path<String>) -> Document {
     let charge = admin.flow.charge(read_id(&id)?).await?;
     Ok(Json(document(&admin, &charge)))
 }
 
 /// Asks the providers now.
+#[utoipa::path(
+    post, path = "/admin/v1/charges/{id}/sync", tag = "admin",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "The charge afterwards", body = AdminChargeDocument))
+)]
 pub(super) async fn handle_sync(State(admin): State<Shared>, Path(id): Path<String>) -> Document {
     let (id, flow) = (read_id(&id)?, admin.flow.clone());
     tracing::info!(charge_id = %id, "an operator asks the providers about a charge");
@@ -53,6 +89,11 @@ pub(super) async fn handle_sync(State(admin): State<Shared>, Path(id): Path<Stri
 }
 
 /// Sends the webhook again now.
+#[utoipa::path(
+    post, path = "/admin/v1/charges/{id}/redeliver", tag = "admin",
+    params(("id" = String, Path)),
+    responses((status = 200, description = "The charge; the webhook is on its way", body = AdminChargeDocument))
+)]
 pub(super) async fn handle_redeliver(State(admin): State<Shared>, Path(id): Path<String>) -> Document {
     let (id, flow) = (read_id(&id)?, admin.flow.clone());
     tracing::info!(charge_id = %id, "an operator sends a webhook again");
@@ -61,6 +102,15 @@ pub(super) async fn handle_redeliver(State(admin): State<Shared>, Path(id): Path
 }
 
 /// Every step, oldest first.
+#[utoipa::path(
+    get, path = "/admin/v1/charges/{id}/events", tag = "admin",
+    params(
+        ("id" = String, Path),
+        ("limit" = Option<u32>, Query, description = "1 to 200, 50 by default"),
+        ("cursor" = Option<String>, Query),
+    ),
+    responses((status = 200, description = "Every step", body = Page<EventDocument>))
+)]
 pub(super) async fn handle_events(
     State(admin): State<Shared>,
     Path(id): Path<String>,

@@ -13,9 +13,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What a reload changed, or would.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Reload)]
 pub(super) struct ReloadDocument {
     configuration: String,
     dry_run: bool,
@@ -24,6 +26,21 @@ pub(super) struct ReloadDocument {
     warnings: Vec<String>,
 }
 
+/// A request to reload; an empty body is one, too.
+#[derive(ToSchema)]
+#[allow(dead_code)] // A shape for the document: requests are read by `requests`, field by field.
+pub(super) struct AskReload {
+    /// Say what would change and change nothing.
+    #[schema(default = false)]
+    dry_run: Option<bool>,
+}
+
+/// Reads the configuration file again.
+#[utoipa::path(
+    post, path = "/admin/v1/config/reload", tag = "admin",
+    request_body = AskReload,
+    responses((status = 200, description = "What changed, or would", body = ReloadDocument))
+)]
 pub(super) async fn handle_reload(
     State(admin): State<Shared>,
     headers: HeaderMap,

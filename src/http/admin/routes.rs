@@ -13,9 +13,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A decision that was not taken.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Explained)]
 pub(super) struct ExplainedDocument {
     /// The channel that would be tried first.
     channel: Option<String>,
@@ -23,6 +25,27 @@ pub(super) struct ExplainedDocument {
     route: RouteDocument,
 }
 
+/// A charge whose route is in question.
+#[derive(ToSchema)]
+#[allow(dead_code)] // A shape for the document: requests are read by `requests`, field by field.
+pub(super) struct AskExplain {
+    /// Minor units.
+    #[schema(minimum = 1, maximum = 10_000_000_000_i64)]
+    amount: i64,
+    #[schema(default = "CNY")]
+    currency: Option<String>,
+    scene: Option<crate::http::words::Scene>,
+    payer: Option<crate::http::openapi::OpenChargePayer>,
+    /// That channel alone.
+    channel: Option<String>,
+}
+
+/// The decision that would be taken now.
+#[utoipa::path(
+    post, path = "/admin/v1/routes/explain", tag = "admin",
+    request_body = AskExplain,
+    responses((status = 200, description = "The decision with every candidate", body = ExplainedDocument))
+)]
 pub(super) async fn handle_explain(
     State(admin): State<Shared>,
     headers: HeaderMap,

@@ -1,7 +1,7 @@
 //! The OpenAPI document: complete, committed, served.
 
 use super::world::World;
-use crate::http::{ROUTES, openapi_json};
+use crate::http::{ROUTES, admin, openapi_json};
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::Value;
@@ -37,7 +37,7 @@ fn every_route_stands_in_the_document_and_in_the_metrics() {
         })
         .collect();
     let counted: BTreeSet<(String, String)> =
-        ROUTES.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
+        ROUTES.iter().chain(admin::ROUTES).map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
     assert_eq!(written, counted);
     for schema in ["Charge", "Attempt", "Refund", "Event", "Problem", "Code", "Pay", "OpenCharge"] {
         assert!(document["components"]["schemas"].get(schema).is_some(), "{schema}");
