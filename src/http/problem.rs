@@ -57,12 +57,9 @@ pub(crate) struct OverRate {
 pub(crate) enum Problem {
     MalformedRequest(String),
     Unauthenticated,
-<<<<<<< HEAD
+    TokenWanted,
     /// In the contract for keys that may not do everything.
     #[allow(dead_code)]
-=======
-    TokenWanted,
->>>>>>> refs/heads/admin
     Forbidden(String),
     NotFound,
     MethodNotAllowed,

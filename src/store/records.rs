@@ -15,7 +15,7 @@ use tongdao_core::ids::{BreakId, ChargeId, MerchantId};
 use tongdao_core::time::UnixMillis;
 
 /// A store on some engine.
-pub struct RecordStore<E> {
+pub(crate) struct RecordStore<E> {
     engine: E,
 }
 
