@@ -73,7 +73,7 @@ impl Bed {
             rng: Arc::new(SystemRng),
             config,
             metrics,
-            documents: Arc::new(ApiDocuments { public_url: "https://pay.example".to_owned() }),
+            documents: Arc::new(ApiDocuments::new("https://pay.example".to_owned())),
         };
         Self { flow: Arc::new(Flow::start(parts).await.unwrap()), path, _dir: dir }
     }
