@@ -1,4 +1,5 @@
 //! What one choice of a channel costs: the pure decision, with every candidate explained.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;

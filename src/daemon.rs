@@ -105,9 +105,10 @@ pub async fn start_with(config: Config, clock: SystemClock, metrics: Arc<Metrics
     let transport = Arc::new(HttpTransport::new(&config, metrics.clone(), clock.clone())?);
     let (store, poisoned) = open_store(&config, metrics.clone()).await?;
     let documents = Arc::new(ApiDocuments::new(config.server.public_url.clone()));
+    let outside: Arc<dyn Outside> = transport.clone();
     let parts = Parts {
         store: Arc::new(TimedStore(store)),
-        outside: Arc::new(TimedOutside(transport.clone() as Arc<dyn Outside>)),
+        outside: Arc::new(TimedOutside(outside)),
         clock,
         rng: Arc::new(SystemRng),
         config: config.clone(),

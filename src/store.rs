@@ -10,6 +10,7 @@ mod codec;
 mod contract;
 pub(crate) mod embedded;
 pub(crate) mod engine;
+mod export;
 mod keys;
 pub(crate) mod memory;
 mod nonces;

@@ -78,13 +78,6 @@ has_command() {
   grep -q "^  $1 " <<< "$(tongdao --help 2> /dev/null)"
 }
 
-# The examples are checked by the program that reads them: config/default.toml is the built-in one.
-config() {
-  has_command config || { echo "this build has no config command"; return "$SKIP"; }
-  tongdao config print config/default.toml > /dev/null
-  echo "config/default.toml reads"
-}
-
 demo() {
   has_command demo || { echo "this build has no demo command"; return "$SKIP"; }
   timeout 300 cargo run --quiet --locked --offline -- demo --seconds 30
@@ -113,7 +106,6 @@ stage tools tools
 stage fmt fmt
 stage clippy clippy
 stage tests tests
-stage config config
 stage demo demo
 stage deny deny
 stage peers peers

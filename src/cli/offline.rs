@@ -7,7 +7,7 @@ use super::Context;
 use super::exit::{Exit, Stop};
 use super::show::count;
 use crate::config::StoreUrl;
-use crate::store::offline::{OpenError, rebuild, verify};
+use crate::store::offline::{ExportError, OpenError, export, rebuild, verify};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::path::PathBuf;
@@ -18,6 +18,9 @@ pub(crate) enum JournalCommand {
     /// Read the whole journal and check every record and the chain of hashes
     #[command(after_help = "Examples:\n  tongdao journal verify\n  tongdao journal verify --dir /backup/store")]
     Verify(DirArgs),
+    /// Write the whole journal as lines of JSON to standard output: the audit trail
+    #[command(after_help = "Example:\n  tongdao journal export --dir /backup/store > journal.jsonl")]
+    Export(DirArgs),
 }
 
 /// The commands about the store.
@@ -47,7 +50,10 @@ pub(crate) struct RebuildArgs {
 }
 
 pub(crate) fn journal(context: &Context, command: JournalCommand) -> anyhow::Result<Exit> {
-    let JournalCommand::Verify(args) = command;
+    let args = match command {
+        JournalCommand::Verify(args) => args,
+        JournalCommand::Export(args) => return export_journal(context, args),
+    };
     let dir = directory(context, args)?;
     let report = verify(&dir)?;
     let hash = hex(&report.hash);
@@ -71,6 +77,17 @@ pub(crate) fn journal(context: &Context, command: JournalCommand) -> anyhow::Res
         )
     })?;
     Ok(Exit::Fine)
+}
+
+fn export_journal(context: &Context, args: DirArgs) -> anyhow::Result<Exit> {
+    let dir = directory(context, args)?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    match export(&dir, &mut out) {
+        Ok(_) => Ok(Exit::Fine),
+        // Whoever reads has enough.
+        Err(ExportError::Write(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Fine),
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub(crate) fn store(context: &Context, command: StoreCommand) -> anyhow::Result<Exit> {

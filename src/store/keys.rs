@@ -111,6 +111,27 @@ pub(super) fn after(prefix: &[u8]) -> Vec<u8> {
     [prefix, &[0xff; 40]].concat()
 }
 
+/// The kind of thing under a key, for people.
+pub(super) fn kind(key: &[u8]) -> &'static str {
+    match key.first() {
+        Some(b'o') => "charge",
+        Some(b'e') => "event",
+        Some(b'm') => "merchant_list",
+        Some(b'b') => "break",
+        Some(b's') => "kept",
+        Some(b'f') => "number",
+        Some(b'n') => "merchant_order",
+        Some(b'k') => "idempotency_key",
+        Some(b'r') => "refund_no",
+        Some(b'R') => "refund",
+        Some(b'p') => "provider_order",
+        Some(b'P') => "provider_refund",
+        Some(b'x') => "credit",
+        Some(b'c') => "cashier_token",
+        Some(_) | None => "unknown",
+    }
+}
+
 fn part(key: &mut Vec<u8>, text: &str) {
     key.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes());
     key.extend(text.as_bytes());

@@ -3,3 +3,4 @@
 //! Invariant: these take a directory and no running engine; what changes anything takes the directory's lock first.
 
 pub(crate) use super::embedded::{OpenError, disk_space, rebuild, verify};
+pub(crate) use super::export::{ExportError, export};

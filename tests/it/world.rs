@@ -219,85 +219,19 @@ pub fn config_text(
     use base64::Engine as _;
     let at = sandbox.addresses();
     let keys = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("it-keys");
-    let keys = keys.display();
-    let dir = dir.path().display();
-    let whsec = base64::engine::general_purpose::STANDARD.encode(WEBHOOK_SECRET);
-    let (wechatpay, alipay, unionpay, shop) = (at.wechatpay, at.alipay, at.unionpay, merchant.addr);
-    let (of_merchant, of_channel) = (wishes.merchant, wishes.channel);
-    format!(
-        r#"
-[server]
-public_listen = "127.0.0.1:{port}"
-admin_listen = "127.0.0.1:0"
-admin_socket = "{dir}/admin.sock"
-public_url = "http://127.0.0.1:{port}"
-admin_token = "test-admin-token"
-allow_private_webhook_targets = true
-allow_inline_secrets = true
-environment = "sandbox"
-[store]
-url = "embedded:{dir}/store"
-cache_capacity = "4MiB"
-[[merchants]]
-id = "m_test"
-name = "测试卡铺"
-notify_url = "http://{shop}/notify"
-webhook_secret = "whsec_{whsec}"
-rate_limit = {{ per_second = 1000, burst = 1000 }}
-{of_merchant}
-  [[merchants.keys]]
-  id = "key_test"
-  secret = "{KEY}"
-[[merchants]]
-id = "m_other"
-name = "别家"
-notify_url = "http://{shop}/other"
-webhook_secret = "whsec_{whsec}"
-  [[merchants.keys]]
-  id = "key_other"
-  secret = "another key of at least 32 bytes, for tests"
-[[channels]]
-id = "wechat-main"
-provider = "wechatpay"
-scenes = ["qr", "h5", "jsapi", "app"]
-fee_bps = 38
-{of_channel}
-  [channels.wechatpay]
-  base_url = "http://{wechatpay}"
-  app_id = "wx5a2d0c4e1f8b7a63"
-  mch_id = "1900000001"
-  merchant_serial = {{ text_file = "{keys}/wechatpay/1900000001/merchant_serial" }}
-  merchant_private_key = {{ file = "{keys}/wechatpay/1900000001/merchant_key.pem" }}
-  api_v3_key = {{ file = "{keys}/wechatpay/1900000001/api_v3_key" }}
-  platform_certificates = [{{ file = "{keys}/wechatpay/1900000001/platform_cert.pem" }}]
-[[channels]]
-id = "alipay-main"
-provider = "alipay"
-scenes = ["qr", "h5", "web", "app"]
-fee_bps = 60
-{of_channel}
-  [channels.alipay]
-  gateway_url = "http://{alipay}/gateway.do"
-  app_id = "2021000000000001"
-  seller_id = "2088000000000001"
-  app_private_key = {{ file = "{keys}/alipay/2021000000000001/app_key.pem" }}
-  alipay_public_key = {{ file = "{keys}/alipay/2021000000000001/alipay_public_key.pem" }}
-[[channels]]
-id = "unionpay-main"
-provider = "unionpay"
-scenes = ["qr", "h5", "web", "app"]
-fee_bps = 100
-{of_channel}
-  [channels.unionpay]
-  front_url = "http://{unionpay}/gateway/api/frontTransReq.do"
-  app_url = "http://{unionpay}/gateway/api/appTransReq.do"
-  back_url = "http://{unionpay}/gateway/api/backTransReq.do"
-  query_url = "http://{unionpay}/gateway/api/queryTrans.do"
-  file_url = "http://{unionpay}/"
-  mer_id = "777290058110001"
-  sign_cert = {{ file = "{keys}/unionpay/777290058110001/sign.pem" }}
-  root_cert = {{ file = "{keys}/unionpay/root.cer" }}
-  middle_cert = {{ file = "{keys}/unionpay/middle.cer" }}
-"#
-    )
+    let filled = [
+        ("port", port.to_string()),
+        ("dir", dir.path().display().to_string()),
+        ("shop", merchant.addr.to_string()),
+        ("whsec", base64::engine::general_purpose::STANDARD.encode(WEBHOOK_SECRET)),
+        ("key", KEY.to_owned()),
+        ("keys", keys.display().to_string()),
+        ("wechatpay", at.wechatpay.to_string()),
+        ("alipay", at.alipay.to_string()),
+        ("unionpay", at.unionpay.to_string()),
+        ("of_merchant", wishes.merchant.to_owned()),
+        ("of_channel", wishes.channel.to_owned()),
+    ];
+    let template = include_str!("world.toml").to_owned();
+    filled.iter().fold(template, |text, (name, value)| text.replace(&format!("@{name}@"), value))
 }
