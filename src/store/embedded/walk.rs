@@ -108,10 +108,10 @@ fn walk_segment(
     }
     walked.end = offset;
     let seq = walked.last_seq.saturating_add(1);
-    let left = rest.len().saturating_sub(rest.iter().rev().take_while(|byte| **byte == 0).count());
+    let left = without_zeros(rest);
     walked.torn_bytes = to_u64(left);
-    let acknowledged = next.is_some() || seq <= known_seq || has_later_group(rest, head.salt, seq);
-    if left > 0 && acknowledged {
+    let acknowledged = || next.is_some() || seq <= known_seq || has_later_group(rest, left, head.salt, seq);
+    if left > 0 && acknowledged() {
         return Err(damaged(offset, seq, Damage::Record));
     }
     // Zeros where the next segment says that records were.
@@ -121,9 +121,38 @@ fn walk_segment(
     Ok(())
 }
 
-/// Whether an intact record of a group later than `seq` lies anywhere in these bytes.
-fn has_later_group(bytes: &[u8], salt: u32, seq: u64) -> bool {
-    let starts = bytes.windows(MAGIC.len()).enumerate().filter(|(_, window)| *window == MAGIC);
+/// How many bytes stand before the zeros at the end. Block by block: a young segment's tail is tens of megabytes, and a
+/// restart waits for this.
+fn without_zeros(bytes: &[u8]) -> usize {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let is_zero = |block: &&[u8]| Some(*block) == ZEROS.get(..block.len());
+    let blocks = bytes.rchunks(ZEROS.len()).take_while(is_zero);
+    let before_blocks = bytes.len().saturating_sub(blocks.map(<[u8]>::len).sum());
+    let last = bytes.get(..before_blocks).unwrap_or_default();
+    before_blocks.saturating_sub(last.iter().rev().take_while(|byte| **byte == 0).count())
+}
+
+/// Whether an intact record of a group later than `seq` begins anywhere in the first `left` of these bytes: no record
+/// begins with a zero, though one may end with them.
+fn has_later_group(bytes: &[u8], left: usize, salt: u32, seq: u64) -> bool {
+    let begun = bytes.get(..left).unwrap_or_default();
+    let starts = begun.windows(MAGIC.len()).enumerate().filter(|(_, window)| *window == MAGIC);
     let mut records = starts.filter_map(|(start, _)| read_record(bytes.get(start..)?, salt));
     records.any(|record| record.place.group_first > seq)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_at_the_end_are_found_wherever_the_blocks_fall() {
+        for len in [0, 1, 4095, 4096, 4097, 10_000] {
+            for left in [0, 1, 4096, 5000, 9999].into_iter().filter(|left| *left <= len) {
+                let mut bytes = vec![0; len];
+                bytes[..left].fill(7);
+                assert_eq!(without_zeros(&bytes), left, "{left} of {len}");
+            }
+        }
+    }
 }
