@@ -83,6 +83,8 @@ fn names_say_what_they_mean() {
 #[test]
 fn nothing_half_done_is_left() {
     refuse(words::leftovers(tree()));
+    refuse(words::empty_tests(tree()));
+    refuse(words::unfinished_merges(tree()));
 }
 
 #[test]

@@ -71,6 +71,26 @@ pub(crate) fn leftovers(tree: &Tree) -> Vec<Offence> {
     offences
 }
 
+/// Marks of a merge that nobody finished.
+pub(crate) fn unfinished_merges(tree: &Tree) -> Vec<Offence> {
+    let marks = ["<", ">", "|"].map(|mark| format!("{} ", mark.repeat(7)));
+    let mut offences = Vec::new();
+    for file in &tree.text {
+        let lines = file.text.lines().enumerate();
+        let marked = lines.filter(|(_, line)| marks.iter().any(|mark| line.starts_with(mark)));
+        offences.extend(marked.map(|(n, _)| Offence::new(&file.path, n + 1, "a merge was not finished here")));
+    }
+    offences
+}
+
+/// Test files without a test: a promise of one that nobody kept.
+pub(crate) fn empty_tests(tree: &Tree) -> Vec<Offence> {
+    let is_test = |text: &str| ["test", "rstest", "proptest", "mod"].contains(&text);
+    let files = tree.rust.iter().filter(|file| file.path.ends_with("/tests.rs"));
+    let empty = files.filter(|file| !file.tokens.iter().any(|token| is_test(&token.text)));
+    empty.map(|file| Offence::new(&file.path, 1, "a file of tests without a test")).collect()
+}
+
 /// Paths of the machine that something was written on, and settings of a private package index.
 pub(crate) fn machine(tree: &Tree) -> Vec<Offence> {
     // In halves, so that this file does not offend against itself.
