@@ -123,7 +123,9 @@ impl Stage {
         self.tasks.spawn("progress", tick(self.cast.clone(), self.platform.clone()));
         self.play().await?;
         self.cast.close();
-        self.settle().await
+        let sums = self.settle().await?;
+        self.read_confirmations().await;
+        Ok(sums)
     }
 
     /// Waits until every payment is delivered or refunded, as far as the books show.

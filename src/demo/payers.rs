@@ -22,13 +22,14 @@ const REPEAT_AFTER: Duration = Duration::from_millis(500);
 const RENEWALS_MAX: u32 = 6;
 /// What card platforms sell: prices in fen.
 const PRICES: [i64; 8] = [998, 1990, 2985, 4975, 9950, 19_880, 29_800, 49_500];
-/// What payers can use, and how many of a hundred can.
-const WALLETS: [(u64, &[&str]); 5] = [
-    (70, &["wechatpay", "alipay", "unionpay"]),
-    (12, &["wechatpay", "alipay"]),
-    (8, &["alipay", "unionpay"]),
-    (5, &["wechatpay"]),
-    (5, &["unionpay", "wechatpay"]),
+/// What payers can use, the one they would rather use first, and how many of a hundred are like that.
+const WALLETS: [(u64, &[&str]); 6] = [
+    (40, &["wechatpay", "alipay", "unionpay"]),
+    (27, &["alipay", "wechatpay", "unionpay"]),
+    (17, &["unionpay", "alipay", "wechatpay"]),
+    (6, &["wechatpay", "alipay"]),
+    (6, &["alipay", "unionpay"]),
+    (4, &["wechatpay"]),
 ];
 const ABANDON_PERCENT: u64 = 12;
 
@@ -152,7 +153,11 @@ fn draw(cast: &Cast) -> Payer {
 }
 
 async fn walk(cast: &Cast, payer: &Payer) {
-    let order = order(&payer.merchant_order_no, payer.amount, &json!({ "methods": payer.methods }));
+    let order = order(
+        &payer.merchant_order_no,
+        payer.amount,
+        &json!({ "methods": payer.methods, "preferred": payer.methods.first() }),
+    );
     let Some(mut charge) = place_order(cast, &order).await else { return };
     for _ in 0..RENEWALS_MAX {
         if code_of(&charge).is_some() || text(&charge, "status") != "open" {

@@ -17,6 +17,10 @@ use tongdao_sandbox::{Fault, FaultKind, FaultScope, FaultSetting, Operation, Pro
 const BEFORE_SECOND_TRY: Duration = Duration::from_millis(3200);
 const LOST_SHARE: f64 = 0.1;
 const TWICE_PAYERS: u64 = 3;
+/// Shares are read over so long.
+const SHARE_WINDOW_MS: i64 = 3000;
+/// Traffic that has not come back by then is not coming back.
+const BACK_MAX_MS: i64 = 17_000;
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 impl Stage {
@@ -52,34 +56,39 @@ impl Stage {
         self.cast.sandbox.remove_fault(&scope);
         let end_ms = self.cast.narrator.elapsed_ms();
         self.say(Tone::Plain, "拥堵解除 congestion is over; 等流量回来 waiting for the traffic to return");
-        let back_ms = self.until_wechat_is_back(end_ms).await;
-        self.wait(4).await;
+        let [before, _, _] = percent(self.cast.tally().codes_between(0, start_ms));
+        let back_ms = self.until_wechat_has(before / 2, end_ms).await;
+        self.wait(2).await;
         let now_ms = self.cast.narrator.elapsed_ms();
-        let after_ms = back_ms.unwrap_or(end_ms);
+        let after_ms = now_ms.saturating_sub(SHARE_WINDOW_MS).max(end_ms);
         let shares = [(0, start_ms), (start_ms, end_ms), (after_ms, now_ms)]
             .map(|(from, to)| percent(self.cast.tally().codes_between(from, to)));
         self.cast.narrator.block(&share_table(shares));
         match back_ms {
-            Some(back_ms) => {
-                let took = back_ms.saturating_sub(end_ms);
-                self.say(Tone::Good, &format!("流量已自动回到微信 traffic came back by itself after {took} ms"));
+            Some(ms) => {
+                let seconds = format!("{}.{} s", ms.div_euclid(1000), ms.rem_euclid(1000).div_euclid(100));
+                self.say(Tone::Good, &format!("流量自动回到微信 traffic came back by itself within {seconds}"));
             }
-            None => self.say(Tone::Bad, "微信没有恢复流量 no traffic came back to WeChat"),
+            None => self.say(Tone::Bad, "微信没有恢复流量 the traffic did not come back to WeChat"),
         }
     }
 
-    /// When WeChat Pay gave a code again, in ms.
-    async fn until_wechat_is_back(&self, since_ms: i64) -> Option<i64> {
-        let took = Stopwatch::start();
-        while took.elapsed() < Duration::from_secs(17) {
-            let now_ms = self.cast.narrator.elapsed_ms();
-            let [codes, _, _] = self.cast.tally().codes_between(since_ms, now_ms.saturating_add(1));
-            if codes > 0 {
-                return Some(now_ms);
-            }
+    /// How long after `since_ms` WeChat Pay had so many percent of the traffic again, in ms.
+    async fn until_wechat_has(&self, share: u64, since_ms: i64) -> Option<i64> {
+        loop {
             tokio::time::sleep(LOOK_EVERY).await;
+            let now_ms = self.cast.narrator.elapsed_ms();
+            let took_ms = now_ms.saturating_sub(since_ms);
+            let from_ms = now_ms.saturating_sub(SHARE_WINDOW_MS).max(since_ms);
+            let [now, _, _] = percent(self.cast.tally().codes_between(from_ms, now_ms));
+            // One payer's code is no traffic.
+            if now >= share && took_ms > 1000 {
+                return Some(took_ms);
+            }
+            if took_ms > BACK_MAX_MS {
+                return None;
+            }
         }
-        None
     }
 
     async fn lost_callbacks(&mut self) {

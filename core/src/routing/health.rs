@@ -129,7 +129,12 @@ impl Health {
         self.pauses > 0 && !self.is_ejected(now)
     }
 
+    /// The pause doubles with each probe that fails. A charge that had nowhere else to go, or calls that were on their
+    /// way when the trouble began, say nothing new: counted as probes they would keep a well channel out for long.
     fn paused(mut self, base_ms: i64, now: UnixMillis) -> Self {
+        if now < self.paused_until {
+            return self;
+        }
         let doubled = base_ms.saturating_mul(1_i64.checked_shl(self.pauses.min(5)).unwrap_or(32));
         self.pauses = self.pauses.saturating_add(1);
         self.paused_until = now.plus_ms(doubled.min(PAUSE_MAX_MS));
@@ -173,6 +178,15 @@ mod tests {
         assert!(health.is_probe_due(T0.plus_ms(500)));
         health = health.noted(Signal::Congested, T0.plus_ms(500));
         assert!(health.is_ejected(T0.plus_ms(1499)) && !health.is_ejected(T0.plus_ms(1500)));
+    }
+
+    #[test]
+    fn refusals_within_a_pause_do_not_prolong_it() {
+        let mut health = Health::new(T0);
+        for ms in 0..10 {
+            health = health.noted(Signal::Congested, T0.plus_ms(ms));
+        }
+        assert!(health.is_ejected(T0.plus_ms(499)) && !health.is_ejected(T0.plus_ms(500)));
     }
 
     #[test]
