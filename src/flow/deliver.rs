@@ -59,14 +59,16 @@ impl Flow {
     /// # Errors
     /// `Refused` when nothing is to be delivered, after the fence, or after `delivered`.
     pub async fn report_delivery(&self, id: ChargeId, report: Report) -> Result<Charge, FlowError> {
-        let fenced = self.charge(id).await?.delivery.fenced;
+        let delivered = matches!(report, Report::Delivered(_));
         // A report of failure may send the money back, which no try in flight may cross.
-        let quiet = matches!(report, Report::Failed(_)).then(|| self.busy.hold(sending(id)));
+        let quiet = (!delivered).then(|| self.busy.hold(sending(id)));
         if matches!(quiet, Some(None)) {
             return Err(FlowError::InProgress { retry_after_s: 2 });
         }
         let changed = self.change(id, &[Input::Delivery(report)], Along::default()).await?;
-        if fenced {
+        // Judged on what was committed: the fence may have been set while this report was on its way, and a merchant
+        // that is answered 200 hands over.
+        if delivered && changed.charge.delivery.fenced {
             return Err(tongdao_core::charge::Refused::DeliveryFenced.into());
         }
         Ok(changed.charge)
