@@ -2,18 +2,21 @@
 
 use super::{AskedRefund, FlowError};
 use crate::ports::{
-    Batch, Break, ChargePage, Due, Io, Owner, Reference, Space, Store, StoreError, StoredEvent, Urgency,
+    Batch, Break, ChargePage, Due, Io, Operation, Outside, Owner, Reference, SendError, Space, Store, StoreError,
+    StoredEvent, Urgency, WebhookAnswer, WebhookCall, WebhookError,
 };
 use crate::store::RecordStore;
 use crate::store::memory::MemoryEngine;
 use crate::testbed::{Bed, Nowhere};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tongdao_core::charge::{Charge, Refused};
 use tongdao_core::delivery::Report;
-use tongdao_core::effect::Source;
-use tongdao_core::ids::{BreakId, ChargeId, MerchantId};
+use tongdao_core::effect::{EffectKey, Source};
+use tongdao_core::ids::{BreakId, ChannelId, ChargeId, MerchantId};
 use tongdao_core::money::Money;
-use tongdao_core::provider::{Outcome, Payment};
+use tongdao_core::provider::{HttpCall, HttpReply, Outcome, Payment};
 use tongdao_core::time::UnixMillis;
 
 /// A store that is interrupted.
@@ -21,16 +24,22 @@ struct Interrupted {
     inner: Arc<dyn Store>,
     /// Happens once, after a charge was read and before its reader sees it.
     after_read: Mutex<Option<Io<'static, ()>>>,
+    /// So many commits are turned away.
+    overloaded: AtomicUsize,
 }
 
 impl Interrupted {
     fn new(inner: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self { inner, after_read: Mutex::default() })
+        Arc::new(Self { inner, after_read: Mutex::default(), overloaded: AtomicUsize::new(0) })
     }
 }
 
 impl Store for Interrupted {
     fn commit(&self, batch: Batch, urgency: Urgency) -> Io<'_, Result<(), StoreError>> {
+        let turned_away = self.overloaded.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if turned_away.is_ok() {
+            return Box::pin(async { Err(StoreError::Overloaded) });
+        }
         self.inner.commit(batch, urgency)
     }
     fn charge(&self, id: ChargeId) -> Io<'_, Result<Option<Charge>, StoreError>> {
@@ -95,6 +104,27 @@ impl Store for Interrupted {
     }
 }
 
+/// A merchant that takes a webhook and never answers.
+struct Silent;
+
+impl Outside for Silent {
+    fn call<'a>(
+        &'a self,
+        _: &'a ChannelId,
+        _: Operation,
+        _: HttpCall,
+        _: Duration,
+    ) -> Io<'a, Result<HttpReply, SendError>> {
+        Box::pin(async { Err(SendError::NotSent("no network".to_owned())) })
+    }
+    fn has_room(&self, _: &ChannelId) -> bool {
+        true
+    }
+    fn webhook(&self, _: WebhookCall) -> Io<'_, Result<WebhookAnswer, WebhookError>> {
+        Box::pin(async { Err(WebhookError::Timeout) })
+    }
+}
+
 fn memory() -> Arc<dyn Store> {
     Arc::new(RecordStore::new(MemoryEngine::new()))
 }
@@ -136,4 +166,17 @@ async fn a_merchant_is_never_told_to_hand_over_when_the_fence_was_set_meanwhile(
     assert_eq!(told.unwrap_err(), FlowError::Refused(Refused::DeliveryFenced));
     let charge = bed.flow.charge(id).await.unwrap();
     assert!(charge.delivery.fenced && charge.breaks.iter().any(|(kind, _)| kind.as_str() == "delivered_after_refund"));
+}
+
+#[tokio::test]
+async fn a_try_that_may_have_delivered_stays_a_doubt_when_the_store_turns_its_answer_away() {
+    let store = Interrupted::new(memory());
+    let bed = Bed::start_on(&[], store.clone(), Arc::new(Silent)).await;
+    let charge = paid(&bed, "N1").await;
+    let event = charge.delivery.event.unwrap();
+    store.overloaded.store(2, Ordering::SeqCst);
+    let due = Due { charge: charge.id, key: EffectKey::Webhook(event), at: bed.flow.clock.now() };
+    bed.flow.fire(due).await.unwrap();
+    let charge = bed.flow.charge(charge.id).await.unwrap();
+    assert!(charge.delivery.doubt && charge.delivery.tries == 1, "{:?}", charge.delivery);
 }
