@@ -202,3 +202,17 @@ async fn money_that_others_sent_back_is_a_break_of_its_charge_once() {
     let kinds: Vec<_> = breaks.iter().map(|one| one.kind).collect();
     assert_eq!(kinds, [BreakKind::RefundDiffers]);
 }
+
+#[tokio::test]
+async fn a_charge_that_waits_for_a_person_is_on_the_board_after_a_restart() {
+    let store = memory();
+    let bed = Bed::start_on(&[], store.clone(), Arc::new(Nowhere)).await;
+    let charge = paid(&bed, "N1").await;
+    bed.flow.report_delivery(charge.id, Report::Failed(None)).await.unwrap();
+    let due = store.due(UnixMillis(i64::MAX), 10).await.unwrap();
+    assert!(due.iter().all(|due| due.charge != charge.id), "nothing wakes it: {due:?}");
+    let restarted = Bed::start_on(&[], store, Arc::new(Nowhere)).await;
+    let board = restarted.flow.board();
+    assert_eq!(board.oldest_undelivered(), charge.paid_at.map(|at| (at, charge.id)));
+    assert_eq!(board.count(Stage::Attention), 1);
+}
