@@ -78,7 +78,7 @@ pub struct Refund {
     pub ended_at: Option<UnixMillis>,
     /// The last trouble.
     pub error: Option<Failure>,
-    /// Stuck at the provider: a person is told, the amount stays reserved.
+    /// Stuck at the provider, by its word or for a day: a person is told, the amount stays reserved.
     pub stuck: bool,
     /// Calls made so far, which also spaces the next.
     pub calls: u32,
@@ -130,6 +130,8 @@ pub enum RefundRefused {
 }
 
 const GAPS_S: [i64; 8] = [10, 15, 30, 60, 300, 600, 1200, 1800];
+/// A refund that is not through after a day is stuck (L5).
+const STUCK_AFTER_MS: i64 = 24 * 3_600_000;
 
 impl Refund {
     /// A new refund of a payment.
@@ -261,7 +263,9 @@ impl Refund {
         self.wait(vec![spent], now)
     }
 
-    fn wait(self, events: Vec<Event>, now: UnixMillis) -> Step<Self> {
+    fn wait(mut self, events: Vec<Event>, now: UnixMillis) -> Step<Self> {
+        // Whatever keeps it, money that has been on its way for a day is a person's matter.
+        self.stuck |= now.since_ms(self.created_at) >= STUCK_AFTER_MS;
         let effects = vec![self.call_at(now)];
         Step { next: self, events, effects }
     }

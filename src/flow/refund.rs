@@ -111,7 +111,12 @@ impl Flow {
         let outcome = self.refund_at_provider(&charge, &before).await;
         // The word is about the number that was asked for, which a callback may have spent meanwhile.
         let input = Input::RefundNoticed { refund, provider_refund_no: before.provider_refund_no, outcome };
-        Ok(self.change(id, &[input], Along::default()).await?.charge)
+        let charge = self.change(id, &[input], Along::default()).await?.charge;
+        if let Some(after) = charge.refund(refund).filter(|after| after.stuck && !before.stuck) {
+            let code = after.error.as_ref().map_or("none", |error| error.provider_code.as_str());
+            tracing::error!(charge_id = %id, refund_id = %refund, code, "a refund is stuck: a person must look");
+        }
+        Ok(charge)
     }
 
     async fn refund_at_provider(&self, charge: &Charge, refund: &Refund) -> RefundOutcome {

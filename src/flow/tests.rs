@@ -11,12 +11,12 @@ use crate::testbed::{Bed, Nowhere};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tongdao_core::charge::{Charge, Refused};
+use tongdao_core::charge::{Charge, Refused, Stage};
 use tongdao_core::delivery::Report;
-use tongdao_core::effect::{EffectKey, Source};
+use tongdao_core::effect::{BreakKind, EffectKey, Source};
 use tongdao_core::ids::{BreakId, ChannelId, ChargeId, MerchantId};
 use tongdao_core::money::Money;
-use tongdao_core::provider::{HttpCall, HttpReply, Outcome, Payment};
+use tongdao_core::provider::{HttpCall, HttpReply, Outcome, Payment, RefundNotice, RefundOutcome};
 use tongdao_core::time::UnixMillis;
 
 /// A store that is interrupted.
@@ -179,4 +179,40 @@ async fn a_try_that_may_have_delivered_stays_a_doubt_when_the_store_turns_its_an
     bed.flow.fire(due).await.unwrap();
     let charge = bed.flow.charge(charge.id).await.unwrap();
     assert!(charge.delivery.doubt && charge.delivery.tries == 1, "{:?}", charge.delivery);
+}
+
+#[tokio::test]
+async fn money_that_others_sent_back_is_a_break_of_its_charge_once() {
+    let bed = Bed::start(&[]).await;
+    let charge = paid(&bed, "N1").await;
+    let attempt = charge.attempts.last().unwrap();
+    let channel = bed.flow.channel(&attempt.channel).unwrap();
+    let notice = RefundNotice {
+        provider_refund_no: "MADE-AT-THE-PROVIDER".to_owned(),
+        provider_order_no: Some(attempt.provider_order_no.clone()),
+        amount: None,
+        outcome: RefundOutcome::Pending,
+    };
+    for _ in 0..2 {
+        bed.flow.refund_noticed(&channel, &notice, b"{}".to_vec()).await.unwrap();
+    }
+    let charge = bed.flow.charge(charge.id).await.unwrap();
+    assert_eq!(charge.stage(), Stage::Attention);
+    let breaks = bed.flow.store().breaks(None, 10).await.unwrap();
+    let kinds: Vec<_> = breaks.iter().map(|one| one.kind).collect();
+    assert_eq!(kinds, [BreakKind::RefundDiffers]);
+}
+
+#[tokio::test]
+async fn a_charge_that_waits_for_a_person_is_on_the_board_after_a_restart() {
+    let store = memory();
+    let bed = Bed::start_on(&[], store.clone(), Arc::new(Nowhere)).await;
+    let charge = paid(&bed, "N1").await;
+    bed.flow.report_delivery(charge.id, Report::Failed(None)).await.unwrap();
+    let due = store.due(UnixMillis(i64::MAX), 10).await.unwrap();
+    assert!(due.iter().all(|due| due.charge != charge.id), "nothing wakes it: {due:?}");
+    let restarted = Bed::start_on(&[], store, Arc::new(Nowhere)).await;
+    let board = restarted.flow.board();
+    assert_eq!(board.oldest_undelivered(), charge.paid_at.map(|at| (at, charge.id)));
+    assert_eq!(board.count(Stage::Attention), 1);
 }

@@ -158,3 +158,24 @@ fn after_any_doubt_the_provider_is_asked_before_anything_is_repeated() {
     assert!(called(RefundKind::Merchant).ask_first, "a crash in the call is a doubt");
     assert!(!heard(in_doubt, RefundOutcome::Absent).ask_first, "proved not received: the same number goes again");
 }
+
+#[test]
+fn a_refund_that_is_not_through_after_a_day_is_stuck_and_a_success_still_ends_it() {
+    let waits = [
+        RefundOutcome::Unknown(failure(ErrorClass::Unknown)),
+        RefundOutcome::Later(failure(ErrorClass::Declined)),
+        RefundOutcome::Pending,
+        RefundOutcome::Absent,
+        ended(),
+    ];
+    let day_later = T0.plus_s(24 * 3600);
+    for word in waits {
+        let ordered = called(RefundKind::Surplus);
+        let at = |now| ordered.clone().apply(RefundInput::Reported(word.clone()), now).unwrap().next;
+        assert!(!at(day_later.plus_ms(-1)).stuck, "{word:?}");
+        let stuck = at(day_later);
+        assert!(stuck.stuck && stuck.status() == RefundStatus::Pending, "{word:?}");
+        let through = RefundInput::Reported(RefundOutcome::Succeeded { amount: None });
+        assert!(!stuck.apply(through, day_later).unwrap().next.stuck, "{word:?}");
+    }
+}
