@@ -2,5 +2,6 @@
 //!
 //! Nothing here knows a provider's fields or rules.
 
+pub(crate) mod address;
 pub(crate) mod form;
 pub(crate) mod rsa;

@@ -21,7 +21,7 @@ use crate::request_scope::{TimedOutside, TimedStore};
 use crate::store::RecordStore;
 use crate::store::embedded::{EmbeddedEngine, EmbeddedOptions, OpenError};
 use crate::store::memory::MemoryEngine;
-use crate::tasks::Tasks;
+use crate::tasks::{Tasks, stop_together};
 use crate::transport::{HttpTransport, TransportStartError};
 use crate::worker;
 use std::net::SocketAddr;
@@ -146,13 +146,18 @@ impl Running {
         }
     }
 
+    /// Turns true when the store failed; it can be read after the stop.
+    #[must_use]
+    pub fn failure(&self) -> watch::Receiver<bool> {
+        self.poisoned.clone()
+    }
+
     /// Stops accepting, lets what runs finish within the deadline, writes what waits. True when all ended in time.
     pub async fn stop(self) -> bool {
-        let heard_out = self.listeners.stop(self.drain).await;
-        let done = self.tasks.stop(self.drain).await;
+        let done = stop_together(&self.listeners, &self.tasks, self.drain).await;
         self.flow.store().close().await;
         remove_socket(&self.admin_socket);
-        heard_out && done
+        done
     }
 }
 

@@ -28,6 +28,7 @@ use scratch::{CHANNELS, KEY_ID, Ports, Scratch};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use tongdao_sandbox::{Options, Sandbox};
 
 /// The story and the settling together never take longer, at the usual pace.
@@ -66,11 +67,14 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let no_color = args.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let narrator = Narrator::new(args.json, no_color);
-    let mut stage = Stage::set(&args, narrator).await?;
+    let mut stage = tokio::select! {
+        stage = Stage::set(&args, narrator) => stage?,
+        () = told_to_stop() => anyhow::bail!("interrupted"),
+    };
     let hard_stop = HARD_STOP.max(HARD_STOP.saturating_mul(u32::try_from(args.seconds / USUAL_S)?));
     let told = tokio::select! {
         told = tokio::time::timeout(hard_stop, stage.tell()) => told,
-        _ = tokio::signal::ctrl_c() => Ok(Err(anyhow::anyhow!("interrupted"))),
+        () = told_to_stop() => Ok(Err(anyhow::anyhow!("interrupted"))),
     };
     let result = match told {
         Ok(Ok(sums)) => Ok(stage.conclude(&sums)),
@@ -79,6 +83,15 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     stage.strike().await?;
     result
+}
+
+/// Ctrl-C or SIGTERM: the daemon and the directory must not stay behind.
+async fn told_to_stop() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
 }
 
 /// Everything that runs.
@@ -134,16 +147,21 @@ impl Stage {
         let took = Stopwatch::start();
         let mut agreed = false;
         loop {
-            let sums = add_up(&count::read_books(&self.cast, &self.platform).await?);
+            let books = count::read_books(&self.cast, &self.platform).await;
+            let late = took.elapsed() > SETTLE_MAX;
             let walking = self.cast.tally().walking;
-            // Twice in a row: goods that go out a second time need a moment to do so.
-            let settled = walking == 0 && sums.agree();
-            if (settled && agreed) || took.elapsed() > SETTLE_MAX {
-                return Ok(sums);
-            }
+            let (settled, missing) = match books.map(|books| add_up(&books)) {
+                // Twice in a row: goods that go out a second time need a moment to do so.
+                Ok(sums) if late || (agreed && walking == 0 && sums.agree()) => return Ok(sums),
+                Ok(sums) => (walking == 0 && sums.agree(), format!("{} open differences", sums.differences.len())),
+                Err(error) if late => {
+                    self.cast.narrator.block(&self.daemon.last_words());
+                    return Err(error);
+                }
+                Err(error) => (false, format!("{error:#}")),
+            };
             agreed = settled;
-            let open = sums.differences.len();
-            self.cast.waiting_for(format!("settling: {walking} payers on their way, {open} open differences"));
+            self.cast.waiting_for(format!("settling: {walking} payers on their way, {missing}"));
             tokio::time::sleep(TICK).await;
         }
     }
@@ -235,7 +253,7 @@ async fn tick(cast: Arc<Cast>, platform: Platform) {
         let [a, b, c] = percent(tally.codes_between(now_ms.saturating_sub(3000), now_ms));
         let shipped = platform.counts().shipped;
         cast.narrator.progress(&format!(
-            "订单 orders {} · 已付 paid {} · 已发 shipped {shipped} │ 近3秒 last 3 s: 微信 {a}% 支付宝 {b}% 银联 {c}%",
+            "orders {} · paid {} · shipped {shipped} │ 微信 {a}% 支付宝 {b}% 银联 {c}%",
             tally.orders, tally.paid
         ));
     }
@@ -250,20 +268,14 @@ fn book_table(sums: &Sums) -> String {
         let (theirs, ours) = (&row.providers, &row.daemon);
         vec![
             name(&row.channel),
-            format!("{} · {}", theirs.payments, theirs.taken),
-            format!("{} · {}", theirs.refunds, theirs.returned),
+            format!("{}·{}", theirs.payments, theirs.taken),
+            format!("{}·{}", theirs.refunds, theirs.returned),
             theirs.taken.saturating_sub(theirs.returned).to_string(),
             ours.taken.saturating_sub(ours.returned).to_string(),
-            format!("{} · {}", row.shipments, row.shipped),
+            format!("{}·{}", row.shipments, row.shipped),
         ]
     });
-    let heading = [
-        "笔 · 分 count · fen",
-        "渠道收款 taken",
-        "渠道退款 returned",
-        "渠道净额 providers' net",
-        "本系统净额 daemon's net",
-        "平台发货 shipped",
-    ];
+    let heading =
+        ["笔·分 count·fen", "渠道收 taken", "渠道退 returned", "渠道净 net", "本系统 daemon", "已发货 shipped"];
     table(&heading, rows.collect())
 }

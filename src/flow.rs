@@ -25,6 +25,9 @@ mod timer;
 mod try_channels;
 mod webhook_body;
 
+#[cfg(test)]
+mod tests;
+
 pub use board::Board;
 pub use channels::{ChannelView, Channels};
 pub use open_charge::{OpenCharge, Opened};

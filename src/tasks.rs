@@ -65,6 +65,13 @@ impl Tasks {
     }
 }
 
+/// Stops two sets at the same time, so that both together take no longer than one deadline. True when all ended by
+/// themselves.
+pub async fn stop_together(one: &Tasks, other: &Tasks, deadline: Duration) -> bool {
+    let (one, other) = tokio::join!(one.stop(deadline), other.stop(deadline));
+    one && other
+}
+
 impl Default for Tasks {
     fn default() -> Self {
         Self::new()
@@ -89,6 +96,17 @@ mod tests {
         let waiting = tasks.clone();
         tasks.spawn("waiter", async move { waiting.stopped().await });
         assert!(tasks.stop(Duration::from_secs(1)).await);
+    }
+
+    #[tokio::test]
+    async fn two_deaf_sets_take_one_deadline() {
+        let (one, other) = (Tasks::new(), Tasks::new());
+        one.spawn("deaf", std::future::pending());
+        other.spawn("deaf", std::future::pending());
+        let deadline = Duration::from_millis(800);
+        let began = std::time::Instant::now();
+        assert!(!stop_together(&one, &other, deadline).await);
+        assert!((deadline..2 * deadline).contains(&began.elapsed()));
     }
 
     #[tokio::test]

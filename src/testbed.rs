@@ -7,7 +7,7 @@ use crate::config::{Config, Env, fake};
 use crate::flow::{Flow, FlowError, OpenCharge, Parts};
 use crate::http::ApiDocuments;
 use crate::metrics::{Metrics, Route};
-use crate::ports::{Io, Operation, Outside, SendError, WebhookAnswer, WebhookCall, WebhookError};
+use crate::ports::{Io, Operation, Outside, SendError, Store, WebhookAnswer, WebhookCall, WebhookError};
 use crate::random::SystemRng;
 use crate::store::RecordStore;
 use crate::store::memory::MemoryEngine;
@@ -60,6 +60,11 @@ pub(crate) struct Bed {
 
 impl Bed {
     pub(crate) async fn start(routes: &[Route]) -> Self {
+        Self::start_on(routes, Arc::new(RecordStore::new(MemoryEngine::new())), Arc::new(Nowhere)).await
+    }
+
+    /// On another store or network.
+    pub(crate) async fn start_on(routes: &[Route], store: Arc<dyn Store>, outside: Arc<dyn Outside>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tongdao.toml");
         std::fs::write(&path, CONFIG).unwrap();
@@ -67,8 +72,8 @@ impl Bed {
         let metrics = Arc::new(Metrics::new(routes).unwrap());
         metrics.set_channels(config.channels.iter().map(|c| (c.id.clone(), c.provider_id.clone())));
         let parts = Parts {
-            store: Arc::new(RecordStore::new(MemoryEngine::new())),
-            outside: Arc::new(Nowhere),
+            store,
+            outside,
             clock: Arc::new(SystemClock::new()),
             rng: Arc::new(SystemRng),
             config,
@@ -113,7 +118,7 @@ fn new_charge(flow: &Flow, merchant_order_no: &str) -> NewCharge {
 }
 
 /// A network without anybody.
-struct Nowhere;
+pub(crate) struct Nowhere;
 
 impl Outside for Nowhere {
     fn call<'a>(

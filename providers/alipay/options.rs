@@ -6,9 +6,10 @@
 
 use super::certificates::{Certificate, CertificateFault, PlatformCertificates, root_number};
 use super::sign::Trust;
-use crate::shared::rsa::{SigningKey, VerifyingKey};
+use crate::shared::address::url_fault;
+use crate::shared::rsa::{SigningKey, VerifyingKey, signs_for};
 use serde_json::{Map, Value};
-use tongdao_core::provider::{BuildInput, CertificateEnd, Environment, OptionFault};
+use tongdao_core::provider::{BuildInput, CertificateEnd, OptionFault};
 use tongdao_core::secret::{Secret, SecretSource};
 
 /// One configured account, checked.
@@ -141,7 +142,7 @@ impl Section<'_> {
 
     fn gateway_url(&mut self) -> Option<String> {
         let url = self.text("gateway_url")?;
-        match url_fault(&url, self.input.environment) {
+        match url_fault(&url, self.input.environment, &[]) {
             Some(message) => self.fault("gateway_url", message),
             None => Some(url),
         }
@@ -199,7 +200,7 @@ impl Section<'_> {
             Ok(key) => key,
             Err(fault) => return self.fault("alipay_public_key", fault.to_string()),
         };
-        if app_key.is_some_and(|app_key| is_pair(app_key, &key)) {
+        if app_key.is_some_and(|app_key| signs_for(app_key, &key)) {
             return self.fault(
                 "alipay_public_key",
                 "is the public half of app_private_key; what belongs here is Alipay's own public key from the console",
@@ -215,7 +216,7 @@ impl Section<'_> {
         let leaf = app.first()?;
         let number = leaf.number().map_err(|fault| self.note("app_cert", fault)).ok()?;
         let key = leaf.key().map_err(|fault| self.note("app_cert", fault)).ok()?;
-        if app_key.is_some_and(|app_key| !is_pair(app_key, &key)) {
+        if app_key.is_some_and(|app_key| !signs_for(app_key, &key)) {
             return self.fault("app_cert", "is not the certificate of app_private_key");
         }
         let app_certificate_end = Some(CertificateEnd { used_for: "merchant", not_after: leaf.not_after() });
@@ -238,36 +239,6 @@ impl Section<'_> {
 
     fn note(&mut self, path: &str, fault: CertificateFault) {
         self.faults.push(OptionFault { path: path.to_owned(), message: fault.to_string() });
-    }
-}
-
-/// Whether what the private key signs, the public key believes.
-fn is_pair(private: &SigningKey, public: &VerifyingKey) -> bool {
-    const PROBE: &[u8] = b"probe";
-    private.sign_sha256(PROBE).is_ok_and(|signature| public.verify_sha256(PROBE, &signature))
-}
-
-fn url_fault(url: &str, environment: Environment) -> Option<&'static str> {
-    let (secure, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
-        (Some(rest), _) => (true, rest),
-        (None, Some(rest)) => (false, rest),
-        (None, None) => return Some("must be an absolute https:// URL"),
-    };
-    let host = rest.split('/').next().unwrap_or_default();
-    if host.is_empty() || !url.bytes().all(|byte| byte.is_ascii_graphic()) || url.contains(['?', '#', '@', '\\']) {
-        return Some("must be an absolute URL without user, query or fragment");
-    }
-    let name = host.strip_prefix('[').map_or_else(
-        || host.split(':').next().unwrap_or_default(),
-        |bracketed| bracketed.split(']').next().unwrap_or_default(),
-    );
-    let is_loopback = name.eq_ignore_ascii_case("localhost") || name.starts_with("127.") || name == "::1";
-    match environment {
-        Environment::Sandbox => None,
-        Environment::Production if !secure || is_loopback => {
-            Some("plain http and loopback addresses are for environment = \"sandbox\"")
-        }
-        Environment::Production => None,
     }
 }
 

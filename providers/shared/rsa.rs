@@ -161,5 +161,11 @@ fn short_or_not_rsa(causes: [aws_lc_rs::error::KeyRejected; 2]) -> KeyFault {
     if causes.iter().any(|cause| cause.to_string() == "TooSmall") { KeyFault::TooShort } else { KeyFault::NotRsa }
 }
 
+/// Whether what the private key signs, the public key believes.
+pub(crate) fn signs_for(private: &SigningKey, public: &VerifyingKey) -> bool {
+    const PROBE: &[u8] = b"tongdao key check";
+    private.sign_sha256(PROBE).is_ok_and(|signature| public.verify_sha256(PROBE, &signature))
+}
+
 #[cfg(test)]
 mod tests;

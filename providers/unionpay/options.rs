@@ -7,7 +7,8 @@
 
 use super::certificates::{Trust, decimal_serial, end_of, is_of_test_hierarchy, single_certificate};
 use super::sign::{Keyed, Keys};
-use crate::shared::rsa::{SigningKey, VerifyingKey, pem_blocks};
+use crate::shared::address::url_fault;
+use crate::shared::rsa::{SigningKey, VerifyingKey, pem_blocks, signs_for};
 use p12_keystore::KeyStore;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -125,7 +126,7 @@ impl Reader<'_> {
 
     fn url(&mut self, key: &str) -> Option<String> {
         let text: String = self.value(key, "an https address")?;
-        match url_fault(&text, self.environment) {
+        match url_fault(&text, self.environment, &[".test.95516.com"]) {
             Some(message) => self.fault(key, message),
             None => Some(text),
         }
@@ -285,48 +286,10 @@ fn read_pem(bytes: &[u8]) -> Result<(SigningKey, Vec<Vec<u8>>), String> {
     Ok((key, blocks.filter(|block| block.label == "CERTIFICATE").map(|block| block.der.to_vec()).collect()))
 }
 
-fn signs_for(private: &SigningKey, public: &VerifyingKey) -> bool {
-    const PROBE: &[u8] = b"tongdao key check";
-    private.sign_sha256(PROBE).is_ok_and(|signature| public.verify_sha256(PROBE, &signature))
-}
-
 /// The text of a secret without its line end.
 fn one_line(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
     bytes.strip_suffix(b"\r").unwrap_or(bytes)
-}
-
-/// What is wrong with an address, if anything.
-fn url_fault(text: &str, environment: Environment) -> Option<&'static str> {
-    let sandbox = environment == Environment::Sandbox;
-    let rest = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-        (Some(rest), _) => rest,
-        (None, Some(rest)) if sandbox => rest,
-        (None, Some(_)) => return Some("must begin with https:// (http:// is taken in the sandbox environment only)"),
-        (None, None) => return Some("must begin with https://"),
-    };
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let plain = |part: &str, extra: &[u8]| part.bytes().all(|b| b.is_ascii_alphanumeric() || extra.contains(&b));
-    if authority.is_empty() || !plain(authority, b".-:[]") || !plain(path, b"./-_~") {
-        return Some("must be a plain address: a host, perhaps a port and a path, no user, query or fragment");
-    }
-    if !sandbox && is_for_tests(authority) {
-        return Some("is an address of this machine or of the test system, taken in the sandbox environment only");
-    }
-    None
-}
-
-fn is_for_tests(authority: &str) -> bool {
-    let host = match authority.strip_prefix('[') {
-        Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    let host = host.to_ascii_lowercase();
-    let address = host.parse::<std::net::IpAddr>();
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || host.ends_with(".test.95516.com")
-        || address.is_ok_and(|address| address.to_canonical().is_loopback() || address.is_unspecified())
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 //! No message ever carries a secret. It does not know where secrets come from.
 
 use super::keys::{self, Certificate, Keys};
-use crate::shared::rsa::{SigningKey, VerifyingKey};
+use crate::shared::address::url_fault;
+use crate::shared::rsa::{SigningKey, VerifyingKey, signs_for};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tongdao_core::provider::{BuildInput, Environment, OptionFault, Secrets};
@@ -126,7 +127,7 @@ impl Reader<'_> {
 
     fn base_url(&mut self, key: &str) -> Option<String> {
         let text: String = self.value(key, "an https address")?;
-        let found = url_fault(&text, self.environment);
+        let found = url_fault(&text, self.environment, &[]);
         if let Some(message) = found {
             self.fault(key, message);
             return None;
@@ -254,43 +255,6 @@ impl Reader<'_> {
             self.fault("backup_base_url", "must have the same path as base_url, because the path is signed");
         }
     }
-}
-
-fn signs_for(private: &SigningKey, public: &VerifyingKey) -> bool {
-    const PROBE: &[u8] = b"tongdao key check";
-    private.sign_sha256(PROBE).is_ok_and(|signature| public.verify_sha256(PROBE, &signature))
-}
-
-/// What is wrong with a base address, if anything.
-fn url_fault(text: &str, environment: Environment) -> Option<&'static str> {
-    let sandbox = environment == Environment::Sandbox;
-    let rest = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-        (Some(rest), _) => rest,
-        (None, Some(rest)) if sandbox => rest,
-        (None, Some(_)) => return Some("must begin with https:// (http:// is taken in the sandbox environment only)"),
-        (None, None) => return Some("must begin with https://"),
-    };
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let plain = |part: &str, extra: &[u8]| part.bytes().all(|b| b.is_ascii_alphanumeric() || extra.contains(&b));
-    if authority.is_empty() || !plain(authority, b".-:[]") || !plain(path, b"./-_~") {
-        return Some("must be a plain address: a host, perhaps a port and a path, no user, query or fragment");
-    }
-    if !sandbox && is_this_machine(authority) {
-        return Some("is an address of this machine, which is taken in the sandbox environment only");
-    }
-    None
-}
-
-fn is_this_machine(authority: &str) -> bool {
-    let host = match authority.strip_prefix('[') {
-        Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
-        None => authority.split(':').next().unwrap_or_default(),
-    };
-    let host = host.to_ascii_lowercase();
-    let address = host.parse::<std::net::IpAddr>();
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || address.is_ok_and(|address| address.to_canonical().is_loopback() || address.is_unspecified())
 }
 
 #[cfg(test)]

@@ -47,24 +47,24 @@ pub(crate) async fn run(context: &Context, _args: &ServeArgs) -> anyhow::Result<
     let control = sandbox.as_ref().map(|sandbox| sandbox.addresses().control.to_string());
     let running = daemon::start_with(config, SystemClock::new(), metrics).await?;
     announce(&context.out, &addresses(&running, control.as_deref()), path.is_none());
-    let failed = wait(&running, &mut signals).await;
-    let exit = stop(running, &mut signals, failed).await;
+    wait(&running, &mut signals).await;
+    let exit = stop(running, &mut signals).await;
     if let Some(sandbox) = sandbox {
         sandbox.stop().await;
     }
     Ok(exit)
 }
 
-/// Waits for the end; true when the store failed.
-async fn wait(running: &Running, signals: &mut Signals) -> bool {
+/// Waits for a signal that ends the process, or for the store to fail.
+async fn wait(running: &Running, signals: &mut Signals) {
     loop {
         tokio::select! {
             () = running.failed() => {
                 tracing::error!("the store failed: the process ends, and a restart recovers it");
-                return true;
+                return;
             }
             heard = signals.next() => match heard {
-                Heard::End => return false,
+                Heard::End => return,
                 Heard::Reload => reload(&running.reloader).await,
             },
         }
@@ -77,18 +77,18 @@ async fn reload(reloader: &Reloader) {
     }
 }
 
-async fn stop(running: Running, signals: &mut Signals, failed: bool) -> Exit {
+async fn stop(running: Running, signals: &mut Signals) -> Exit {
     tracing::info!("stopping: no new requests, what runs may finish");
+    let failure = running.failure();
     tokio::select! {
-        in_time = running.stop() => match (failed, in_time) {
-            (true, _) => Exit::Problem,
-            (false, true) => Exit::Fine,
-            (false, false) => {
+        in_time = running.stop() => {
+            if !in_time {
                 // What was cut off is taken up again from its timers.
                 tracing::warn!("not everything ended within the deadline");
-                Exit::Fine
             }
-        },
+            // The store may have failed in its last writes, too.
+            if *failure.borrow() { Exit::Problem } else { Exit::Fine }
+        }
         () = signals.end() => {
             tracing::warn!("asked twice: ending at once");
             Exit::Problem

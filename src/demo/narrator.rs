@@ -5,7 +5,7 @@
 //! error. A reader that went away stops nothing: the run goes on and its exit code stays true.
 
 use crate::clock::Stopwatch;
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, Table, TableComponent, presets};
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Mutex, PoisonError};
 
@@ -66,7 +66,7 @@ impl Narrator {
     /// Lines that stand for themselves, such as a table.
     pub(crate) fn block(&self, text: &str) {
         for line in text.lines() {
-            self.line(&format!("            {line}"));
+            self.line(&format!("    {line}"));
         }
     }
 
@@ -74,7 +74,7 @@ impl Narrator {
     pub(crate) fn progress(&self, text: &str) {
         let mut screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
         let now_ms = self.elapsed_ms();
-        let line = format!("{} {}", self.time(), self.paint(Tone::Faint, &format!("    {text}")));
+        let line = format!("{} {}", self.time(), self.paint(Tone::Faint, &format!("  {text}")));
         if self.terminal {
             self.write(&format!("\r\u{1b}[2K{line}"));
             screen.live = true;
@@ -123,6 +123,7 @@ impl Narrator {
 pub(crate) fn table(heading: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_header(heading.iter().copied()).add_rows(rows);
+    table.remove_style(TableComponent::HorizontalLines).remove_style(TableComponent::MiddleIntersections);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }

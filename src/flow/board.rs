@@ -50,7 +50,9 @@ impl Board {
     pub(super) fn note(&self, charge: &Charge) {
         let mut sums = self.lock();
         if let Some(old) = sums.lines.remove(&charge.id) {
-            sums.undelivered.retain(|(_, id)| old.undelivered_since.is_none() || *id != charge.id);
+            if let Some(since) = old.undelivered_since {
+                sums.undelivered.remove(&(since, charge.id));
+            }
             *sums.stages.entry(old.stage).or_default() -= 1;
         }
         let Some(line) = line_of(charge) else { return };

@@ -1,7 +1,7 @@
 //! Webhooks to the merchant, and what its answers and reports mean.
 //!
-//! Invariants: one try is in flight per webhook; what may have arrived is a doubt, never a "not delivered"; a merchant
-//! that is slow holds up nobody else (a cap per merchant). The body is the charge at the time of the try.
+//! Invariants: one try is in flight per webhook; what may have arrived is a doubt, never a "not delivered", and is kept
+//! until it is stored; a merchant that is slow holds up nobody else (a cap per merchant). The body is the charge at the time of the try.
 
 use super::busy::sending;
 use super::change::Along;
@@ -9,7 +9,7 @@ use super::{Flow, FlowError};
 use crate::clock::Stopwatch;
 use crate::config::Merchant;
 use crate::metrics::WebhookResult;
-use crate::ports::{WebhookAnswer, WebhookCall, WebhookError};
+use crate::ports::{StoreError, WebhookAnswer, WebhookCall, WebhookError};
 use std::time::Duration;
 use tongdao_core::charge::{Charge, Input, Topic};
 use tongdao_core::delivery::{Answer, Report};
@@ -19,6 +19,8 @@ use tongdao_core::ids::{ChargeId, EventId};
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Tries in flight to one merchant: a slow shop holds up nobody else.
 const AT_ONCE_MAX: u32 = 16;
+/// An answer that an overloaded store turned away is brought again after this.
+const STORE_AGAIN_MS: i64 = 200;
 
 impl Flow {
     /// One try of a webhook.
@@ -51,7 +53,7 @@ impl Flow {
             self.tried(id, event, Answer::Doubtful(why)).await?;
         }
         let answer = self.post(&charge, event, topic).await;
-        self.tried(id, event, answer).await
+        self.heard(id, event, answer).await
     }
 
     /// The merchant reports on the delivery.
@@ -59,14 +61,16 @@ impl Flow {
     /// # Errors
     /// `Refused` when nothing is to be delivered, after the fence, or after `delivered`.
     pub async fn report_delivery(&self, id: ChargeId, report: Report) -> Result<Charge, FlowError> {
-        let fenced = self.charge(id).await?.delivery.fenced;
+        let delivered = matches!(report, Report::Delivered(_));
         // A report of failure may send the money back, which no try in flight may cross.
-        let quiet = matches!(report, Report::Failed(_)).then(|| self.busy.hold(sending(id)));
+        let quiet = (!delivered).then(|| self.busy.hold(sending(id)));
         if matches!(quiet, Some(None)) {
             return Err(FlowError::InProgress { retry_after_s: 2 });
         }
         let changed = self.change(id, &[Input::Delivery(report)], Along::default()).await?;
-        if fenced {
+        // Judged on what was committed: the fence may have been set while this report was on its way, and a merchant
+        // that is answered 200 hands over.
+        if delivered && changed.charge.delivery.fenced {
             return Err(tongdao_core::charge::Refused::DeliveryFenced.into());
         }
         Ok(changed.charge)
@@ -81,6 +85,19 @@ impl Flow {
             return self.charge(id).await;
         }
         Ok(self.change(id, &[Input::Notify], Along::default()).await?.charge)
+    }
+
+    /// Keeps an answer until it is stored. Lost, a try that may have delivered would count as never made, and the money
+    /// could go back for goods that were handed over.
+    async fn heard(&self, id: ChargeId, event: EventId, answer: Answer) -> Result<(), FlowError> {
+        loop {
+            match self.tried(id, event, answer.clone()).await {
+                Err(FlowError::Store(StoreError::Overloaded) | FlowError::InProgress { .. }) => {
+                    self.clock.sleep_until(self.clock.now().plus_ms(STORE_AGAIN_MS)).await;
+                }
+                other => return other,
+            }
+        }
     }
 
     async fn tried(&self, id: ChargeId, event: EventId, answer: Answer) -> Result<(), FlowError> {

@@ -96,7 +96,7 @@ async fn a_payment_after_the_close_counts_and_is_late() {
     let world = World::start().await;
     let charge = world.open(json!({ "channel": "wechat-main" })).await;
     let id = charge["id"].as_str().unwrap().to_owned();
-    let (status, _) = world.post(&format!("/v1/charges/{id}/close"), json!({})).await;
+    let (status, _) = world.post_in_turn(&format!("/v1/charges/{id}/close"), json!({})).await;
     assert_eq!(status, 200);
     let mut scan = ScanRequest::code(code_of(&charge["attempt"]));
     scan.late = true;

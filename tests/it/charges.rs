@@ -117,6 +117,6 @@ async fn a_merchant_closes_an_open_charge_at_once() {
     let world = World::start().await;
     let charge = world.open(json!({ "channel": "wechat-main" })).await;
     let (status, closed) =
-        world.post(&format!("/v1/charges/{}/close", charge["id"].as_str().unwrap()), json!({})).await;
+        world.post_in_turn(&format!("/v1/charges/{}/close", charge["id"].as_str().unwrap()), json!({})).await;
     assert_eq!((status, closed["status"].as_str()), (200, Some("closed")), "{closed}");
 }

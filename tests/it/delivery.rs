@@ -37,7 +37,7 @@ async fn an_accepted_delivery_is_reported_later_and_is_then_final() {
     let (status, done) = world.post(&path, json!({ "status": "delivered", "reference": "card-77" })).await;
     assert_eq!((status, done["stage"].as_str()), (200, Some("completed")), "{done}");
     assert_eq!(world.post(&path, json!({ "status": "delivered" })).await.0, 200);
-    let (status, problem) = world.post(&path, json!({ "status": "failed" })).await;
+    let (status, problem) = world.post_in_turn(&path, json!({ "status": "failed" })).await;
     assert_eq!((status, problem["code"].as_str()), (409, Some("invalid_state")));
 }
 
@@ -69,7 +69,8 @@ async fn a_try_that_may_have_delivered_is_not_refunded_by_itself() {
     let seen = world.advance_until(&id, 30, "at attention", attention).await;
     assert_eq!(seen["status"], "paid");
     assert_eq!(world.provider_net(), 1999);
-    let (status, _) = world.post(&format!("/v1/charges/{id}/delivery"), json!({ "status": "failed" })).await;
+    let report = json!({ "status": "failed" });
+    let (status, _) = world.post_in_turn(&format!("/v1/charges/{id}/delivery"), report).await;
     assert_eq!(status, 200);
     world.advance_until(&id, 15, "refunded", |charge| charge["status"] == "refunded").await;
     assert_eq!(world.provider_net(), 0);
@@ -98,7 +99,7 @@ async fn late_money_goes_back_where_the_merchant_wants_it_so() {
     let world = World::with(Wishes { merchant: "late_payment = \"refund\"", ..Wishes::default() }).await;
     let charge = world.open(json!({ "channel": "wechat-main" })).await;
     let id = charge["id"].as_str().unwrap().to_owned();
-    assert_eq!(world.post(&format!("/v1/charges/{id}/close"), json!({})).await.0, 200);
+    assert_eq!(world.post_in_turn(&format!("/v1/charges/{id}/close"), json!({})).await.0, 200);
     let mut scan = tongdao_sandbox::ScanRequest::code(crate::world::code_of(&charge["attempt"]));
     scan.late = true;
     world.sandbox.scan(&scan).unwrap();

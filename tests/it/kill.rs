@@ -87,7 +87,7 @@ async fn load(client: &MerchantClient, round: u64, n: u64, acknowledged: &Mutex<
 }
 
 async fn ready(client: &MerchantClient) {
-    for _ in 0..400 {
+    for _ in 0..2400 {
         if client.get("/v1/charges?limit=1").await.is_ok_and(|(status, _)| status == 200) {
             return;
         }
@@ -99,7 +99,7 @@ async fn ready(client: &MerchantClient) {
 /// Waits until the three books agree, asking the daemon to look where they do not yet.
 async fn settle(client: &MerchantClient, sandbox: &Sandbox, merchant: &Merchant) {
     let mut difference = String::new();
-    for _ in 0..40 {
+    for _ in 0..120 {
         let charges = all_charges(client).await;
         difference = compare(&charges, sandbox, merchant);
         if difference.is_empty() {

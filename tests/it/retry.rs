@@ -8,12 +8,18 @@ async fn again(world: &World, id: &str, ask: Value) -> (u16, Value) {
     world.post(&format!("/v1/charges/{id}/attempts"), ask).await
 }
 
+/// The same, where the answer is not to be `request_in_progress`.
+async fn again_in_turn(world: &World, id: &str, ask: Value) -> (u16, Value) {
+    world.advance_s(4);
+    world.post_in_turn(&format!("/v1/charges/{id}/attempts"), ask).await
+}
+
 #[tokio::test]
 async fn a_wechat_code_is_closed_before_the_next_one_opens() {
     let world = World::start().await;
     let charge = world.open(json!({ "channel": "wechat-main" })).await;
     let id = charge["id"].as_str().unwrap().to_owned();
-    let (status, after) = again(&world, &id, json!({ "channel": "alipay-main" })).await;
+    let (status, after) = again_in_turn(&world, &id, json!({ "channel": "alipay-main" })).await;
     assert_eq!(status, 201, "{after}");
     assert_eq!(after["attempts"][0]["status"], "closed");
     assert_eq!(after["attempt"]["channel"], "alipay-main");
@@ -29,7 +35,7 @@ async fn a_charge_that_was_paid_meanwhile_opens_no_attempt() {
     let charge = world.open(json!({ "channel": "wechat-main" })).await;
     world.pay(&charge);
     let id = charge["id"].as_str().unwrap().to_owned();
-    let (status, after) = again(&world, &id, json!({})).await;
+    let (status, after) = again_in_turn(&world, &id, json!({})).await;
     assert_eq!((status, after["status"].as_str()), (200, Some("paid")), "{after}");
     assert_eq!(after["attempts"].as_array().unwrap().len(), 1);
 }
@@ -40,7 +46,7 @@ async fn whoever_pays_both_codes_gets_the_second_payment_back_by_itself() {
         let world = World::start().await;
         let charge = world.open(json!({ "channel": first })).await;
         let id = charge["id"].as_str().unwrap().to_owned();
-        let (status, after) = again(&world, &id, json!({ "channel": "wechat-main" })).await;
+        let (status, after) = again_in_turn(&world, &id, json!({ "channel": "wechat-main" })).await;
         assert_eq!(status, 201, "{after}");
         assert_eq!(after["attempts"][0]["status"], "pending", "{first}: {after:#}");
         world.scan(&code_of(&after["attempts"][0])).unwrap();
@@ -80,7 +86,7 @@ async fn a_third_payable_code_is_refused() {
     let world = World::start().await;
     let charge = world.open(json!({ "channel": "alipay-main" })).await;
     let id = charge["id"].as_str().unwrap().to_owned();
-    let (status, _) = again(&world, &id, json!({ "channel": "unionpay-main" })).await;
+    let (status, _) = again_in_turn(&world, &id, json!({ "channel": "unionpay-main" })).await;
     assert_eq!(status, 201);
     let (status, problem) = again(&world, &id, json!({ "channel": "wechat-main" })).await;
     assert_eq!((status, problem["code"].as_str()), (409, Some("request_in_progress")), "{problem}");

@@ -5,6 +5,7 @@ use crate::alipay::testing::{
     ALIPAY_PUBLIC_KEY, APP_KEY, APP_PUBLIC_KEY, certificate_section, key_section, read_options,
 };
 use serde_json::json;
+use tongdao_core::provider::Environment;
 
 fn faults(section: &Value, environment: Environment) -> Vec<OptionFault> {
     read_options(section, environment).err().unwrap_or_default()
