@@ -21,7 +21,7 @@ use tongdao_core::time::UnixMillis;
 const AT_ONCE_MAX: usize = 256;
 /// Timers read at once, beside those that are at work or rest: a slow merchant's queue hides nobody else's.
 const LOOK_AHEAD: usize = 1024;
-/// A timer whose flow failed rests for so long.
+/// A timer whose flow failed rests for so long, and a millisecond more for each that is at work or rests.
 const PAUSE_MS: i64 = 1000;
 /// Never sleep longer without a look: a clock may have been stepped.
 const LOOK_EVERY_MS: i64 = 1000;
@@ -71,9 +71,11 @@ impl Worker {
         let webhooks = due.iter().filter(|due| matches!(due.key, EffectKey::Webhook(_))).count();
         self.flow.metrics.webhook_queue_depth(u64::try_from(webhooks).unwrap_or(u64::MAX));
         self.engaged.sweep(&due);
+        let breath_ms = breath_ms(due.len());
         for timer in due {
             self.engage(timer, now).await;
         }
+        self.flow.clock.sleep_until(self.flow.clock.now().plus_ms(breath_ms)).await;
         let next = self.flow.store.next_due().await.ok().flatten();
         // What is due and not engaged rests; a look each second finds it again.
         let wake_at = next.filter(|at| *at > now).unwrap_or(now.plus_ms(LOOK_EVERY_MS)).min(now.plus_ms(LOOK_EVERY_MS));
@@ -92,15 +94,29 @@ impl Worker {
         let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
         let (flow, engaged, finished) = (self.flow.clone(), self.engaged.clone(), self.finished.clone());
         self.tasks.spawn("timer", async move {
-            let release = Release { engaged: &engaged, id, finished: &finished, until: Mutex::new(None) };
-            let fired = flow.fire(due).await;
-            if let Err(error) = fired {
-                report(&error, due);
-                release.rest_until(flow.clock.now().plus_ms(PAUSE_MS));
+            // A flow that panics leaves this in place: it rests as one that failed does.
+            let until = Mutex::new(Some(now.plus_ms(PAUSE_MS)));
+            let release = Release { engaged: &engaged, id, finished: &finished, until };
+            match flow.fire(due).await {
+                Ok(()) => release.rest_until(None),
+                Err(error) => {
+                    report(&error, due);
+                    release.rest_until(Some(flow.clock.now().plus_ms(pause_ms(engaged.count()))));
+                }
             }
             drop(permit);
         });
     }
+}
+
+/// Ten thousand webhooks that wait for one slow merchant are tried a thousand times a second together, not each.
+fn pause_ms(engaged: usize) -> i64 {
+    PAUSE_MS.saturating_add(i64::try_from(engaged).unwrap_or(i64::MAX))
+}
+
+/// Reading a long queue takes a while; the breath behind it keeps that a small share of a processor.
+fn breath_ms(due: usize) -> i64 {
+    if due < LOOK_AHEAD { 0 } else { i64::try_from(due.div_euclid(100)).unwrap_or(i64::MAX) }
 }
 
 fn report(error: &FlowError, due: Due) {
@@ -155,8 +171,8 @@ struct Release<'a> {
 }
 
 impl Release<'_> {
-    fn rest_until(&self, at: UnixMillis) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    fn rest_until(&self, at: Option<UnixMillis>) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = at;
     }
 }
 
@@ -173,5 +189,68 @@ impl Drop for Release<'_> {
                 self.finished.notify_one();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::{Io, Operation, Outside, SendError, WebhookAnswer, WebhookCall, WebhookError};
+    use crate::store::RecordStore;
+    use crate::store::memory::MemoryEngine;
+    use crate::testbed::Bed;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+    use tongdao_core::ids::ChannelId;
+    use tongdao_core::provider::{HttpCall, HttpReply};
+
+    /// A network whose code has a defect.
+    #[derive(Default)]
+    struct Defective(AtomicUsize);
+
+    impl Outside for Defective {
+        fn call<'a>(
+            &'a self,
+            _: &'a ChannelId,
+            _: Operation,
+            _: HttpCall,
+            _: Duration,
+        ) -> Io<'a, Result<HttpReply, SendError>> {
+            Box::pin(async { Err(SendError::NotSent("no network".to_owned())) })
+        }
+        fn has_room(&self, _: &ChannelId) -> bool {
+            true
+        }
+        fn webhook(&self, _: WebhookCall) -> Io<'_, Result<WebhookAnswer, WebhookError>> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            panic!("a defect, for the test")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_timer_whose_flow_panics_rests_before_it_is_tried_again() {
+        let outside = Arc::new(Defective::default());
+        let store = Arc::new(RecordStore::new(MemoryEngine::new()));
+        let bed = Bed::start_on(&[], store, outside.clone()).await;
+        bed.paid("N1").await;
+        let tasks = Tasks::new();
+        tasks.spawn("timers", run_timers(bed.flow.clone(), tasks.clone()));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(tasks.stop(Duration::from_secs(1)).await);
+        assert_eq!(outside.0.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_crowd_of_timers_is_tried_a_thousand_times_a_second_however_large_it_is() {
+        for crowd in [0_usize, 256, 10_000, 1_000_000] {
+            let tries_a_second = i64::try_from(crowd).unwrap() * 1000 / pause_ms(crowd);
+            assert!(tries_a_second <= 1000, "{crowd}: {tries_a_second}");
+        }
+    }
+
+    #[test]
+    fn a_short_queue_is_looked_at_without_a_breath_and_a_long_one_with_its_share() {
+        assert_eq!((breath_ms(0), breath_ms(LOOK_AHEAD - 1)), (0, 0));
+        assert_eq!((breath_ms(LOOK_AHEAD), breath_ms(100_000)), (10, 1000));
     }
 }

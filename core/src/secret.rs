@@ -29,10 +29,12 @@ impl Secret {
         std::str::from_utf8(&self.0).ok()
     }
 
-    /// True when nothing but white space is in it: such a secret must refuse to start.
+    /// True when nothing but white space (of any script), control characters or a byte order mark is in it: such a
+    /// secret must refuse to start.
     #[must_use]
     pub fn is_blank(&self) -> bool {
-        self.0.iter().all(u8::is_ascii_whitespace)
+        let unseen = |c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}';
+        std::str::from_utf8(&self.0).is_ok_and(|text| text.chars().all(unseen))
     }
 }
 
@@ -98,6 +100,10 @@ mod tests {
     fn white_space_alone_is_blank() {
         assert!(Secret::new(b" \n".to_vec()).is_blank());
         assert!(Secret::new(Vec::new()).is_blank());
+        for unseen in ["\u{3000}\r\n", "\u{b}", "\u{a0}\u{2003}", "\u{feff}", "\0\0"] {
+            assert!(Secret::new(unseen.as_bytes().to_vec()).is_blank(), "{unseen:?}");
+        }
+        assert!(!Secret::new(vec![0xff]).is_blank());
         assert!(!Secret::new(b"x".to_vec()).is_blank());
     }
 }

@@ -66,13 +66,16 @@ impl Message<'_> {
         if rules.iter().any(holds) { Ok(()) } else { Err(Rejected::BadSignature) }
     }
 
-    /// Values go raw into the signed text, so one that holds `&name=` could have been several fields when it was
-    /// signed. Our subjects cannot hold one; such a message has two readings and is refused.
+    /// Names and values go raw into the signed text, so a name that holds `=` or `&`, or a value that holds `&name=`,
+    /// could have been several fields when it was signed. Alipay's names are plain and our subjects cannot hold one;
+    /// such a message has two readings and is refused.
     fn check_text(&self) -> Result<(), Rejected> {
         let is_two_fields = |value: &str| value.split_once('&').is_some_and(|(_, rest)| rest.contains('='));
         let is_bad = |value: &String| value.chars().any(char::is_control) || is_two_fields(value);
         let is_utf8 = self.text("charset").is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
-        if is_utf8 && !self.0.values().any(is_bad) { Ok(()) } else { Err(Rejected::Malformed) }
+        let is_plain = |name: &String| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let is_one_text = self.0.keys().all(is_plain) && !self.0.values().any(is_bad);
+        if is_utf8 && is_one_text { Ok(()) } else { Err(Rejected::Malformed) }
     }
 
     fn trade(&self) -> Result<NoticeKind, Rejected> {

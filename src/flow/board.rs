@@ -1,9 +1,9 @@
 //! What is open right now: the figures that on-call looks at first.
 //!
 //! Invariant: 掉单 (paid, not delivered) is visible the moment it begins, and its age is the age of the oldest such
-//! charge. It is memory, rebuilt at start from the charges that have timers.
+//! charge. It is memory, rebuilt at start from the charges that have timers and those that wait for a person.
 
-use crate::ports::{Store, StoreError};
+use crate::ports::{BreakStatus, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use tongdao_core::attempt::AttemptStatus;
@@ -11,6 +11,8 @@ use tongdao_core::charge::{Charge, ChargeStatus, Stage};
 use tongdao_core::delivery::DeliveryStatus;
 use tongdao_core::ids::{ChannelId, ChargeId};
 use tongdao_core::time::UnixMillis;
+
+const BREAKS_AT_ONCE: usize = 200;
 
 /// What one charge adds to the board.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +39,8 @@ impl Board {
     pub(super) async fn load(store: &dyn Store) -> Result<Self, StoreError> {
         let board = Self::default();
         let due = store.due(UnixMillis(i64::MAX), usize::MAX).await?;
-        let charges: BTreeSet<ChargeId> = due.iter().map(|due| due.charge).collect();
+        let mut charges: BTreeSet<ChargeId> = due.iter().map(|due| due.charge).collect();
+        charges.extend(broken(store).await?);
         for id in charges {
             if let Some(charge) = store.charge(id).await? {
                 board.note(&charge);
@@ -85,6 +88,20 @@ impl Board {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Sums> {
         self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The charges of open breaks: what waits for a person may have no timer.
+async fn broken(store: &dyn Store) -> Result<Vec<ChargeId>, StoreError> {
+    let (mut charges, mut before) = (Vec::new(), None);
+    loop {
+        let read = store.breaks(before, BREAKS_AT_ONCE).await?;
+        before = read.last().map(|last| last.id);
+        let open = read.iter().filter(|one| one.status == BreakStatus::Open);
+        charges.extend(open.filter_map(|one| one.charge));
+        if read.len() < BREAKS_AT_ONCE {
+            return Ok(charges);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use tongdao_core::charge::Input;
 use tongdao_core::effect::{BreakKind, Source};
 use tongdao_core::ids::ChannelId;
 use tongdao_core::provider::{
-    CallbackRequest, HttpReply, Notice, NoticeKind, Outcome, Payment, RefundNotice, Rejected, Verdict,
+    CallbackRequest, HttpReply, Notice, NoticeKind, Outcome, Payment, RefundNotice, RefundOutcome, Rejected, Verdict,
 };
 
 /// One minute: a stale callback or an unknown key starts one question of ours a minute, however many come.
@@ -88,7 +88,7 @@ impl Flow {
         Ok(CallbackVerdict::Accepted)
     }
 
-    async fn refund_noticed(
+    pub(super) async fn refund_noticed(
         &self,
         channel: &Channel,
         notice: &RefundNotice,
@@ -98,7 +98,7 @@ impl Flow {
         let no = notice.provider_refund_no.clone();
         let reference = Reference::ProviderRefund(channel.provider_id.clone(), account, no);
         let Some(Owner::Refund(charge, refund)) = self.store.find(&reference).await? else {
-            tracing::warn!(channel = %channel.id, "a callback about a refund that is not ours");
+            self.refunded_by_others(channel, notice, body).await?;
             return Ok(CallbackVerdict::UnknownOrder);
         };
         let before = self.charge(charge).await?;
@@ -109,6 +109,35 @@ impl Flow {
         let note = (!repeated).then_some(body);
         self.change(charge, &[input], Along { note, ..Along::default() }).await?;
         Ok(if repeated { CallbackVerdict::Duplicate } else { CallbackVerdict::Accepted })
+    }
+
+    /// Money went back under a number that is not ours. If it is a payment of ours, its charge says so: a named break.
+    async fn refunded_by_others(
+        &self,
+        channel: &Channel,
+        notice: &RefundNotice,
+        body: Vec<u8>,
+    ) -> Result<(), FlowError> {
+        tracing::warn!(channel = %channel.id, "a callback about a refund that is not ours");
+        let moved = matches!(notice.outcome, RefundOutcome::Succeeded { .. } | RefundOutcome::Pending);
+        let Some(provider_order_no) = notice.provider_order_no.clone().filter(|_| moved) else { return Ok(()) };
+        let account = channel.provider.account().to_owned();
+        let reference = Reference::ProviderOrder(channel.provider_id.clone(), account, provider_order_no.clone());
+        let Some(Owner::Attempt(id, attempt)) = self.store.find(&reference).await? else { return Ok(()) };
+        let charge = self.charge(id).await?;
+        let Some(provider_trade_no) = charge.attempt(attempt).and_then(|known| known.provider_trade_no.clone()) else {
+            // Whoever gets money back has paid: the provider knows more.
+            self.look(&charge, attempt).await?;
+            return Ok(());
+        };
+        // Some messages name no sum: one fen at least.
+        let stated = notice.amount.map_or(1, |amount| amount.amount);
+        let refunded = charge.refunds_ordered(&provider_trade_no).saturating_add(stated);
+        let amount = charge.amount;
+        let payment = Payment { provider_order_no, provider_trade_no, amount, paid_at: None, refunded };
+        let word = Word { attempt, outcome: Outcome::Paid(payment), source: Source::Callback };
+        self.report_along(id, word, Along { note: Some(body), ..Along::default() }).await?;
+        Ok(())
     }
 
     /// Money for a number that nobody here knows: a named break, once a payment.

@@ -2,6 +2,7 @@
 //! ports. Time is one movable clock that all of them share, so no test waits for a ladder.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub)]
 
+mod attacks;
 mod callbacks;
 mod charges;
 mod cli;

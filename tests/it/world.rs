@@ -37,6 +37,8 @@ pub struct Wishes {
     pub merchant: &'static str,
     /// Lines for every channel.
     pub channel: &'static str,
+    /// Texts of the configuration and what stands there instead.
+    pub instead: Vec<(&'static str, String)>,
 }
 
 impl World {
@@ -254,6 +256,9 @@ pub fn config_text(
         ("of_merchant", wishes.merchant.to_owned()),
         ("of_channel", wishes.channel.to_owned()),
     ];
-    let template = include_str!("world.toml").to_owned();
+    let template = wishes.instead.iter().fold(include_str!("world.toml").to_owned(), |text, (usual, other)| {
+        assert!(text.contains(usual), "nothing to replace: {usual}");
+        text.replace(usual, other)
+    });
     filled.iter().fold(template, |text, (name, value)| text.replace(&format!("@{name}@"), value))
 }

@@ -9,7 +9,7 @@ use crate::attempt::{AttemptInput, AttemptStatus};
 use crate::effect::{BreakDraft, BreakKind, Effect, EffectKey, EventKind, Source};
 use crate::ids::AttemptId;
 use crate::provider::{Outcome, Payment};
-use crate::refund::{RefundKind, RefundStatus};
+use crate::refund::RefundKind;
 
 impl Change {
     pub(super) fn pay(&mut self, id: AttemptId, payment: Payment, source: Source) -> Result<(), Refused> {
@@ -97,13 +97,7 @@ impl Change {
     /// The provider says that some of a known payment went back. More than what we ordered, and more than what was
     /// raised before, is a person's matter.
     fn refunded_elsewhere(&mut self, id: AttemptId, payment: &Payment) {
-        let ours = self
-            .charge
-            .refunds
-            .iter()
-            .filter(|refund| refund.provider_trade_no == payment.provider_trade_no)
-            .filter(|refund| refund.status() != RefundStatus::Failed)
-            .fold(0_i64, |sum, refund| sum.saturating_add(refund.amount));
+        let ours = self.charge.refunds_ordered(&payment.provider_trade_no);
         let tx = &payment.provider_trade_no;
         let beyond = payment.refunded.saturating_sub(ours);
         let raised = self.charge.refunded_outside.get(tx).copied().unwrap_or(0);

@@ -4,7 +4,7 @@
 //! back whole, once, and by nobody's order; a merchant's full refund of undelivered goods sets the fence first.
 
 use super::number::{derived_number, derived_refund};
-use super::{Change, ChargeStatus, Refused, Topic};
+use super::{Change, Charge, ChargeStatus, Refused, Topic};
 use crate::delivery::{DeliveryInput, DeliveryStatus};
 use crate::effect::{BreakDraft, BreakKind, Effect, EventKind};
 use crate::ids::{AttemptId, RefundId};
@@ -16,6 +16,16 @@ impl Refund {
     /// Whether it draws on the principal, which all but surplus refunds do.
     pub(crate) fn is_of_principal(&self) -> bool {
         self.kind != RefundKind::Surplus
+    }
+}
+
+impl Charge {
+    /// Minor units of a payment that went back on our order, or still may.
+    #[must_use]
+    pub fn refunds_ordered(&self, provider_trade_no: &str) -> i64 {
+        let of_payment = self.refunds.iter().filter(|refund| refund.provider_trade_no == provider_trade_no);
+        let alive = of_payment.filter(|refund| refund.status() != RefundStatus::Failed);
+        alive.fold(0, |sum, refund| sum.saturating_add(refund.amount))
     }
 }
 

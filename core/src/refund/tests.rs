@@ -158,3 +158,44 @@ fn after_any_doubt_the_provider_is_asked_before_anything_is_repeated() {
     assert!(called(RefundKind::Merchant).ask_first, "a crash in the call is a doubt");
     assert!(!heard(in_doubt, RefundOutcome::Absent).ask_first, "proved not received: the same number goes again");
 }
+
+#[test]
+fn a_refund_that_is_not_through_after_a_day_is_stuck_and_a_success_still_ends_it() {
+    let waits = [
+        RefundOutcome::Unknown(failure(ErrorClass::Unknown)),
+        RefundOutcome::Later(failure(ErrorClass::Declined)),
+        RefundOutcome::Pending,
+        RefundOutcome::Absent,
+        ended(),
+    ];
+    let day_later = T0.plus_s(24 * 3600);
+    for word in waits {
+        let ordered = called(RefundKind::Surplus);
+        let at = |now| ordered.clone().apply(RefundInput::Reported(word.clone()), now).unwrap().next;
+        assert!(!at(day_later.plus_ms(-1)).stuck, "{word:?}");
+        let stuck = at(day_later);
+        assert!(stuck.stuck && stuck.status() == RefundStatus::Pending, "{word:?}");
+        let through = RefundInput::Reported(RefundOutcome::Succeeded { amount: None });
+        assert!(!stuck.apply(through, day_later).unwrap().next.stuck, "{word:?}");
+    }
+}
+
+#[test]
+fn a_number_is_dated_anew_only_while_no_call_can_have_arrived() {
+    let at = |minutes: i64| T0.plus_s(minutes * 60);
+    let apply = |refund: Refund, input: RefundInput, minutes: i64| refund.apply(input, at(minutes)).unwrap().next;
+    let not_sent = || RefundOutcome::Later(Failure::new(ErrorClass::Unavailable, Failure::NOT_SENT, "refused"));
+    let mut held_back = refund(RefundKind::Surplus);
+    for minutes in [0, 7, 30] {
+        held_back = apply(held_back, RefundInput::Calling, minutes);
+        assert_eq!(held_back.numbered_at, at(minutes), "no call left this machine yet");
+        held_back = apply(held_back, RefundInput::Reported(not_sent()), minutes);
+    }
+    let sent = apply(held_back, RefundInput::Calling, 31);
+    let crashed = apply(sent.clone(), RefundInput::Calling, 40);
+    assert_eq!(crashed.numbered_at, at(31), "after a crash in the call it may have arrived");
+    let doubtful = apply(sent, RefundInput::Reported(RefundOutcome::Unknown(failure(ErrorClass::Unknown))), 31);
+    let again = apply(doubtful, RefundInput::Calling, 40);
+    let held_back_now = apply(again, RefundInput::Reported(not_sent()), 40);
+    assert_eq!(apply(held_back_now, RefundInput::Calling, 41).numbered_at, at(31), "an earlier call may have arrived");
+}

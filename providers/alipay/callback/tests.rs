@@ -52,6 +52,21 @@ fn empty_values_may_be_signed_or_left_out() {
 }
 
 #[test]
+fn fields_hidden_in_a_name_are_refused_though_the_signed_text_is_the_same() {
+    // The marks of a refund must not vanish into a neighbour's name: it would read as a payment.
+    let mut refund = payment_fields();
+    refund.extend(fields(&[("gmt_refund", "2026-01-02 03:04:05.000")]));
+    let told = read(&account(), &notice(Rule::Trade, refund.clone())).unwrap();
+    assert!(!matches!(told.kind(), NoticeKind::Payment(_)));
+    let genuine = form::decode(&notice(Rule::Trade, refund).body).unwrap();
+    let mut anew = genuine.clone();
+    let (paid_at, refunded_at) = (anew.remove("gmt_payment").unwrap(), anew.remove("gmt_refund").unwrap());
+    anew.insert(format!("gmt_payment={paid_at}&gmt_refund"), refunded_at);
+    assert_eq!(sign::text(Rule::Trade, &anew), sign::text(Rule::Trade, &genuine));
+    assert_eq!(read_altered(&anew).map(|notice| notice.kind().clone()), Err(Rejected::Malformed));
+}
+
+#[test]
 fn a_notice_altered_in_any_signed_field_is_refused() {
     for key in payment_fields().keys() {
         for change in ["changed", "dropped", "one bit"] {

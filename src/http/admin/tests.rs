@@ -95,6 +95,9 @@ async fn a_closed_store_is_alive_and_not_ready() {
 async fn any_number_finds_a_charge_and_its_steps() {
     let listener = Listener::start(Entrance::Open).await;
     let charge = listener.bed.charge("order-1").await;
+    // Ids of one millisecond sort by chance.
+    let clock = &listener.bed.flow.clock;
+    clock.sleep_until(clock.now().plus_ms(2)).await;
     let other = listener.bed.charge("order-2").await;
     let id = charge.id.to_string();
     let our_number = charge.attempts.first().unwrap().provider_order_no.clone();
