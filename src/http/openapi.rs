@@ -22,7 +22,10 @@ const PROBLEMS: [(&str, &str); 11] = [
     ("401", "unauthenticated"),
     ("403", "forbidden"),
     ("404", "not_found"),
-    ("409", "idempotency_conflict, invalid_state or request_in_progress"),
+    (
+        "409",
+        "idempotency_conflict, invalid_state or request_in_progress; for overrides also would_leave_no_channel or version_changed",
+    ),
     ("413", "body_too_large"),
     ("415", "unsupported_media_type"),
     ("422", "invalid_request or amount_exceeds_refundable"),
@@ -78,7 +81,7 @@ pub fn openapi_json() -> String {
     for (path, item) in &mut document.paths.paths {
         let scheme = if path.starts_with("/v1/") { Some("signature") } else { None };
         let Some(scheme) = scheme.or(path.starts_with("/admin/v1/").then_some("admin_token")) else { continue };
-        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+        for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
             operation.security = Some(vec![SecurityRequirement::new(scheme, Vec::<String>::new())]);
             add_problems(&mut operation.responses.responses);
         }

@@ -225,7 +225,7 @@ async fn a_reload_is_tried_first_and_a_bad_file_changes_nothing() {
 #[tokio::test]
 async fn what_is_not_there_is_a_problem_document() {
     let listener = Listener::start(Entrance::Open).await;
-    let (status, body) = listener.raw("GET", "/admin/v1/overrides", None, "").await;
+    let (status, body) = listener.raw("GET", "/admin/v1/nowhere", None, "").await;
     assert_eq!(status, StatusCode::NOT_FOUND, "{body}");
     assert!(body.contains("\"not_found\""), "{body}");
     let (status, body) = listener.raw("DELETE", "/admin/v1/channels", None, "").await;
