@@ -22,10 +22,7 @@ const PROBLEMS: [(&str, &str); 11] = [
     ("401", "unauthenticated"),
     ("403", "forbidden"),
     ("404", "not_found"),
-    (
-        "409",
-        "idempotency_conflict, invalid_state or request_in_progress; for overrides also would_leave_no_channel or version_changed",
-    ),
+    ("409", "idempotency_conflict, invalid_state or request_in_progress"),
     ("413", "body_too_large"),
     ("415", "unsupported_media_type"),
     ("422", "invalid_request or amount_exceeds_refundable"),
