@@ -31,6 +31,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
+const MEASURE_EVERY: Duration = Duration::from_secs(2);
+
 /// Why the daemon did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -122,6 +124,7 @@ pub async fn start_with(config: Config, clock: SystemClock, metrics: Arc<Metrics
     let reloader = Arc::new(Reloader::new(flow.clone(), tongdao_providers::REGISTRY, apply));
     let (public_addr, admin_addr) = listen(&flow, &reloader, &config, &listeners).await?;
     tasks.spawn("timers", worker::run_timers(flow.clone(), tasks.clone()));
+    tasks.spawn("measure", measure(transport.clone(), tasks.clone()));
     tasks.spawn("upkeep", worker::upkeep(flow.clone(), tasks.clone()));
     Ok(Running {
         flow,
@@ -155,9 +158,22 @@ impl Running {
     /// Stops accepting, lets what runs finish within the deadline, writes what waits. True when all ended in time.
     pub async fn stop(self) -> bool {
         let done = stop_together(&self.listeners, &self.tasks, self.drain).await;
+        if done && let Err(error) = self.flow.stopped_in_order().await {
+            tracing::warn!(%error, "the orderly stop could not be noted; the next start doubts what was in flight");
+        }
         self.flow.store().close().await;
         remove_socket(&self.admin_socket);
         done
+    }
+}
+
+/// Tells now and then how much of each channel's calls a second is used.
+async fn measure(transport: Arc<HttpTransport>, tasks: Tasks) {
+    loop {
+        tokio::select! {
+            () = tasks.stopped() => return,
+            () = tokio::time::sleep(MEASURE_EVERY) => transport.measure(),
+        }
     }
 }
 

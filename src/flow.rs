@@ -7,6 +7,7 @@
 mod ask;
 mod batch;
 mod board;
+mod boot;
 mod busy;
 mod callback;
 mod change;
@@ -71,6 +72,8 @@ pub struct Flow {
     ordered: overrides::Ordered,
     pub(crate) busy: busy::Busy,
     pub(crate) booted_at: UnixMillis,
+    /// Tries due up to here may have been in flight when the last process ended.
+    doubtful_until: UnixMillis,
     pub(crate) disk_scarce: AtomicBool,
     changed: broadcast::Sender<ChargeId>,
     timers_moved: Notify,
@@ -136,6 +139,7 @@ impl Flow {
     /// When what the store keeps of the channels cannot be read.
     pub async fn start(parts: Parts) -> Result<Self, StoreError> {
         let booted_at = parts.clock.now();
+        let doubtful_until = boot::doubtful_until(parts.store.as_ref(), booted_at).await?;
         let channels = Channels::load(&parts.config, parts.store.as_ref(), booted_at).await?;
         let board = Board::load(parts.store.as_ref()).await?;
         let ordered = overrides::Ordered::load(parts.store.as_ref()).await?;
@@ -152,6 +156,7 @@ impl Flow {
             ordered,
             busy: busy::Busy::new(),
             booted_at,
+            doubtful_until,
             disk_scarce: AtomicBool::new(false),
             changed: broadcast::Sender::new(1024),
             timers_moved: Notify::new(),

@@ -15,9 +15,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tongdao_core::charge::{Charge, NewCharge, Policy};
+use tongdao_core::effect::Source;
 use tongdao_core::ids::{ChannelId, ChargeId};
 use tongdao_core::money::Money;
-use tongdao_core::provider::{HttpCall, HttpReply, Payer, Scene};
+use tongdao_core::provider::{HttpCall, HttpReply, Outcome, Payer, Payment, Scene};
 
 /// One merchant, the channels `a` and `b`.
 pub(crate) const CONFIG: &str = r#"
@@ -94,6 +95,20 @@ impl Bed {
             Err(FlowError::NoChannel(charge) | FlowError::ChannelRejected(charge)) => *charge,
             other => panic!("a provider without a protocol gave {other:?}"),
         }
+    }
+
+    /// A charge that is paid, its `charge.paid` due.
+    pub(crate) async fn paid(&self, merchant_order_no: &str) -> Charge {
+        let charge = self.charge(merchant_order_no).await;
+        let attempt = charge.attempts.last().unwrap();
+        let payment = Payment {
+            provider_order_no: attempt.provider_order_no.clone(),
+            provider_trade_no: format!("T-{merchant_order_no}"),
+            amount: charge.amount,
+            paid_at: None,
+            refunded: 0,
+        };
+        self.flow.report(charge.id, attempt.id, Outcome::Paid(payment), Source::Callback).await.unwrap()
     }
 }
 

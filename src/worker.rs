@@ -94,11 +94,15 @@ impl Worker {
         let Ok(permit) = Arc::clone(&self.room).acquire_owned().await else { return };
         let (flow, engaged, finished) = (self.flow.clone(), self.engaged.clone(), self.finished.clone());
         self.tasks.spawn("timer", async move {
-            let release = Release { engaged: &engaged, id, finished: &finished, until: Mutex::new(None) };
-            let fired = flow.fire(due).await;
-            if let Err(error) = fired {
-                report(&error, due);
-                release.rest_until(flow.clock.now().plus_ms(pause_ms(engaged.count())));
+            // A flow that panics leaves this in place: it rests as one that failed does.
+            let until = Mutex::new(Some(now.plus_ms(PAUSE_MS)));
+            let release = Release { engaged: &engaged, id, finished: &finished, until };
+            match flow.fire(due).await {
+                Ok(()) => release.rest_until(None),
+                Err(error) => {
+                    report(&error, due);
+                    release.rest_until(Some(flow.clock.now().plus_ms(pause_ms(engaged.count()))));
+                }
             }
             drop(permit);
         });
@@ -167,8 +171,8 @@ struct Release<'a> {
 }
 
 impl Release<'_> {
-    fn rest_until(&self, at: UnixMillis) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    fn rest_until(&self, at: Option<UnixMillis>) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = at;
     }
 }
 
@@ -191,6 +195,50 @@ impl Drop for Release<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ports::{Io, Operation, Outside, SendError, WebhookAnswer, WebhookCall, WebhookError};
+    use crate::store::RecordStore;
+    use crate::store::memory::MemoryEngine;
+    use crate::testbed::Bed;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+    use tongdao_core::ids::ChannelId;
+    use tongdao_core::provider::{HttpCall, HttpReply};
+
+    /// A network whose code has a defect.
+    #[derive(Default)]
+    struct Defective(AtomicUsize);
+
+    impl Outside for Defective {
+        fn call<'a>(
+            &'a self,
+            _: &'a ChannelId,
+            _: Operation,
+            _: HttpCall,
+            _: Duration,
+        ) -> Io<'a, Result<HttpReply, SendError>> {
+            Box::pin(async { Err(SendError::NotSent("no network".to_owned())) })
+        }
+        fn has_room(&self, _: &ChannelId) -> bool {
+            true
+        }
+        fn webhook(&self, _: WebhookCall) -> Io<'_, Result<WebhookAnswer, WebhookError>> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            panic!("a defect, for the test")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_timer_whose_flow_panics_rests_before_it_is_tried_again() {
+        let outside = Arc::new(Defective::default());
+        let store = Arc::new(RecordStore::new(MemoryEngine::new()));
+        let bed = Bed::start_on(&[], store, outside.clone()).await;
+        bed.paid("N1").await;
+        let tasks = Tasks::new();
+        tasks.spawn("timers", run_timers(bed.flow.clone(), tasks.clone()));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(tasks.stop(Duration::from_secs(1)).await);
+        assert_eq!(outside.0.load(Ordering::SeqCst), 1);
+    }
 
     #[test]
     fn a_crowd_of_timers_is_tried_a_thousand_times_a_second_however_large_it_is() {

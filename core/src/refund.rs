@@ -51,6 +51,19 @@ pub enum RefundKind {
     Late,
 }
 
+/// How far calls under the present number may have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// Certainly nowhere: no call was made, or none left this machine.
+    Nowhere,
+    /// The first one is out. Found after a crash, it may have arrived.
+    InCall,
+    /// One may have arrived.
+    #[default]
+    Arrived,
+}
+
 /// One refund.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refund {
@@ -72,7 +85,8 @@ pub struct Refund {
     pub reason: String,
     /// When it was ordered.
     pub created_at: UnixMillis,
-    /// When the present number was first used: UnionPay's `txnTime`.
+    /// When the present number was first used, or would be: UnionPay's `txnTime`. It moves only while no call can have
+    /// arrived, since that gateway takes a number only in its first minutes.
     pub numbered_at: UnixMillis,
     /// When its end was learnt.
     pub ended_at: Option<UnixMillis>,
@@ -84,6 +98,9 @@ pub struct Refund {
     pub calls: u32,
     /// The next call is a query: a call may have arrived, so nothing is sent before the provider was asked.
     pub ask_first: bool,
+    /// How far calls under the present number may have come.
+    #[serde(default)]
+    pub reach: Reach,
     /// How many numbers were spent before this one.
     pub generation: u32,
     /// The provider took the present number on.
@@ -153,6 +170,7 @@ impl Refund {
             stuck: false,
             calls: 0,
             ask_first: false,
+            reach: Reach::Nowhere,
             generation: 0,
             accepted: false,
             status: RefundStatus::Pending,
@@ -175,7 +193,7 @@ impl Refund {
         }
         match input {
             RefundInput::Calling => {
-                self.ask_first = true;
+                self.goes_out(now);
                 self.calls = self.calls.saturating_add(1);
                 let effects = vec![self.call_at(now)];
                 Ok(Step { next: self, events: Vec::new(), effects })
@@ -184,7 +202,27 @@ impl Refund {
         }
     }
 
+    /// A call is about to leave: durable first, so a crash in it finds a doubt.
+    fn goes_out(&mut self, now: UnixMillis) {
+        self.ask_first = true;
+        self.reach = match self.reach {
+            Reach::Nowhere => {
+                self.numbered_at = now;
+                Reach::InCall
+            }
+            Reach::InCall | Reach::Arrived => Reach::Arrived,
+        };
+    }
+
+    fn comes_back(&mut self, outcome: &RefundOutcome) {
+        if self.reach == Reach::InCall {
+            let stayed = matches!(outcome, RefundOutcome::Later(failure) if failure.is_unsent());
+            self.reach = if stayed { Reach::Nowhere } else { Reach::Arrived };
+        }
+    }
+
     fn reported(mut self, outcome: RefundOutcome, now: UnixMillis) -> Result<Step<Self>, RefundRefused> {
+        self.comes_back(&outcome);
         Ok(match outcome {
             RefundOutcome::Succeeded { amount: Some(stated) } if stated.amount != self.amount => {
                 return Err(RefundRefused::AmountDiffers);
@@ -256,6 +294,7 @@ impl Refund {
         self.provider_refund_no =
             crate::charge::derived_number(&[&self.provider_refund_no, "next", &self.generation.to_string()]);
         self.numbered_at = now;
+        self.reach = Reach::Nowhere;
         self.ask_first = false;
         self.accepted = false;
         self.stuck = false;

@@ -120,11 +120,11 @@ impl Flow {
                     return (unknown(Failure::new(ErrorClass::Unknown, "no_answer", why)), true);
                 }
                 Err(SendError::NotSent(why)) => {
-                    return (not_sent(Failure::new(ErrorClass::Unavailable, "not_sent", why)), true);
+                    return (not_sent(Failure::new(ErrorClass::Unavailable, Failure::NOT_SENT, why)), true);
                 }
                 Err(SendError::Limited) => {
                     let why = "our own limit for this channel is reached";
-                    return (not_sent(Failure::new(ErrorClass::Congested, "our_limit", why)), false);
+                    return (not_sent(Failure::new(ErrorClass::Congested, Failure::OUR_LIMIT, why)), false);
                 }
             }
         }
@@ -168,7 +168,7 @@ fn label_of(failure: &Failure) -> CallOutcome {
     match failure.class {
         ErrorClass::Declined => CallOutcome::Declined,
         ErrorClass::Congested => CallOutcome::Congested,
-        ErrorClass::Unavailable if failure.provider_code == "not_sent" => CallOutcome::Transport,
+        ErrorClass::Unavailable if failure.provider_code == Failure::NOT_SENT => CallOutcome::Transport,
         ErrorClass::Unavailable => CallOutcome::Unavailable,
         ErrorClass::Misconfigured => CallOutcome::Misconfigured,
         ErrorClass::Rejected => CallOutcome::Rejected,

@@ -108,7 +108,8 @@ impl Flow {
         // Durable first: should the process die in the call, the next one asks before it repeats.
         let along = Along { fired, ..Along::default() };
         let charge = self.change(id, &[Input::RefundCalling(refund)], along).await?.charge;
-        let outcome = self.refund_at_provider(&charge, &before).await;
+        let Some(calling) = charge.refund(refund) else { return Err(FlowError::NotFound) };
+        let outcome = self.refund_at_provider(&charge, calling, before.ask_first).await;
         // The word is about the number that was asked for, which a callback may have spent meanwhile.
         let input = Input::RefundNoticed { refund, provider_refund_no: before.provider_refund_no, outcome };
         let charge = self.change(id, &[input], Along::default()).await?.charge;
@@ -119,12 +120,13 @@ impl Flow {
         Ok(charge)
     }
 
-    async fn refund_at_provider(&self, charge: &Charge, refund: &Refund) -> RefundOutcome {
+    /// `ask_first`: an earlier call may have arrived, so nothing is sent before the provider was asked.
+    async fn refund_at_provider(&self, charge: &Charge, refund: &Refund, ask_first: bool) -> RefundOutcome {
         let missing = |why: &str| RefundOutcome::Unknown(Failure::new(ErrorClass::Misconfigured, "no_channel", why));
         let Some(order) = charge.refund_order_of(refund) else { return missing("its attempt is not known") };
         let channel = charge.attempt(refund.attempt).and_then(|attempt| self.channel(&attempt.channel));
         let Some(channel) = channel else { return missing("its channel is not configured") };
-        if !refund.ask_first {
+        if !ask_first {
             return self.ask_refund(&channel, &order, channel.timeout).await;
         }
         let known = self.ask_refund_query(&channel, &order, channel.timeout).await;

@@ -13,10 +13,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tongdao_core::charge::{Charge, Refused, Stage};
 use tongdao_core::delivery::Report;
-use tongdao_core::effect::{BreakKind, EffectKey, Source};
+use tongdao_core::effect::{BreakKind, EffectKey};
 use tongdao_core::ids::{BreakId, ChannelId, ChargeId, MerchantId};
-use tongdao_core::money::Money;
-use tongdao_core::provider::{HttpCall, HttpReply, Outcome, Payment, RefundNotice, RefundOutcome};
+use tongdao_core::provider::{HttpCall, HttpReply, RefundNotice, RefundOutcome};
 use tongdao_core::time::UnixMillis;
 
 /// A store that is interrupted.
@@ -129,20 +128,6 @@ fn memory() -> Arc<dyn Store> {
     Arc::new(RecordStore::new(MemoryEngine::new()))
 }
 
-/// A charge that is paid, its `charge.paid` due.
-async fn paid(bed: &Bed, merchant_order_no: &str) -> Charge {
-    let charge = bed.charge(merchant_order_no).await;
-    let attempt = charge.attempts.last().unwrap();
-    let payment = Payment {
-        provider_order_no: attempt.provider_order_no.clone(),
-        provider_trade_no: format!("T-{merchant_order_no}"),
-        amount: Money::cny(1999),
-        paid_at: None,
-        refunded: 0,
-    };
-    bed.flow.report(charge.id, attempt.id, Outcome::Paid(payment), Source::Callback).await.unwrap()
-}
-
 fn whole_refund(charge: ChargeId) -> AskedRefund {
     AskedRefund {
         charge,
@@ -159,7 +144,7 @@ async fn a_merchant_is_never_told_to_hand_over_when_the_fence_was_set_meanwhile(
     let store = Interrupted::new(inner.clone());
     let bed = Bed::start_on(&[], store.clone(), Arc::new(Nowhere)).await;
     let other = Bed::start_on(&[], inner, Arc::new(Nowhere)).await;
-    let id = paid(&bed, "N1").await.id;
+    let id = bed.paid("N1").await.id;
     let fence = async move { drop(other.flow.open_refund(whole_refund(id)).await.unwrap()) };
     *store.after_read.lock().unwrap() = Some(Box::pin(fence));
     let told = bed.flow.report_delivery(id, Report::Delivered(None)).await;
@@ -172,7 +157,7 @@ async fn a_merchant_is_never_told_to_hand_over_when_the_fence_was_set_meanwhile(
 async fn a_try_that_may_have_delivered_stays_a_doubt_when_the_store_turns_its_answer_away() {
     let store = Interrupted::new(memory());
     let bed = Bed::start_on(&[], store.clone(), Arc::new(Silent)).await;
-    let charge = paid(&bed, "N1").await;
+    let charge = bed.paid("N1").await;
     let event = charge.delivery.event.unwrap();
     store.overloaded.store(2, Ordering::SeqCst);
     let due = Due { charge: charge.id, key: EffectKey::Webhook(event), at: bed.flow.clock.now() };
@@ -184,7 +169,7 @@ async fn a_try_that_may_have_delivered_stays_a_doubt_when_the_store_turns_its_an
 #[tokio::test]
 async fn money_that_others_sent_back_is_a_break_of_its_charge_once() {
     let bed = Bed::start(&[]).await;
-    let charge = paid(&bed, "N1").await;
+    let charge = bed.paid("N1").await;
     let attempt = charge.attempts.last().unwrap();
     let channel = bed.flow.channel(&attempt.channel).unwrap();
     let notice = RefundNotice {
@@ -207,7 +192,7 @@ async fn money_that_others_sent_back_is_a_break_of_its_charge_once() {
 async fn a_charge_that_waits_for_a_person_is_on_the_board_after_a_restart() {
     let store = memory();
     let bed = Bed::start_on(&[], store.clone(), Arc::new(Nowhere)).await;
-    let charge = paid(&bed, "N1").await;
+    let charge = bed.paid("N1").await;
     bed.flow.report_delivery(charge.id, Report::Failed(None)).await.unwrap();
     let due = store.due(UnixMillis(i64::MAX), 10).await.unwrap();
     assert!(due.iter().all(|due| due.charge != charge.id), "nothing wakes it: {due:?}");

@@ -36,7 +36,7 @@ impl Flow {
                 self.pursue_refund(due.charge, refund, along.fired).await?;
             }
             EffectKey::Webhook(event) => {
-                self.send_webhook(due.charge, event, due.at <= self.booted_at).await?;
+                self.send_webhook(due.charge, event, due.at <= self.doubtful_until).await?;
             }
         }
         Ok(())

@@ -38,3 +38,17 @@ async fn numbers_and_nonces_are_remembered_across_a_restart() {
     let (status, again) = world.try_open(ask).await;
     assert_eq!((status, &again["id"]), (200, &first["id"]));
 }
+
+#[tokio::test]
+async fn an_orderly_stop_leaves_no_doubt_about_a_try_that_was_answered() {
+    let mut world = World::start().await;
+    world.merchant.answer(500, "");
+    let ask = json!({ "channel": "wechat-main", "delivery": { "deadline": 60, "on_overdue": "refund" } });
+    let charge = world.open(ask).await;
+    let id = charge["id"].as_str().unwrap().to_owned();
+    world.pay(&charge);
+    world.until(&id, "tried", |charge: &Value| charge["delivery"]["tries"].as_i64() >= Some(1)).await;
+    world.restart().await;
+    world.advance_until(&id, 15, "refunded", |charge| charge["status"] == "refunded").await;
+    assert_eq!(world.provider_net(), 0);
+}

@@ -64,6 +64,19 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The code of a call that never left this machine: no connection was made.
+    pub const NOT_SENT: &'static str = "not_sent";
+    /// The code of a call that our own limit held back.
+    pub const OUR_LIMIT: &'static str = "our_limit";
+
+    /// Whether nothing was sent, for certain.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        [Self::NOT_SENT, Self::OUR_LIMIT].contains(&self.provider_code.as_str())
+    }
+}
+
 /// What the payer is given to pay with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pay {

@@ -179,3 +179,23 @@ fn a_refund_that_is_not_through_after_a_day_is_stuck_and_a_success_still_ends_it
         assert!(!stuck.apply(through, day_later).unwrap().next.stuck, "{word:?}");
     }
 }
+
+#[test]
+fn a_number_is_dated_anew_only_while_no_call_can_have_arrived() {
+    let at = |minutes: i64| T0.plus_s(minutes * 60);
+    let apply = |refund: Refund, input: RefundInput, minutes: i64| refund.apply(input, at(minutes)).unwrap().next;
+    let not_sent = || RefundOutcome::Later(Failure::new(ErrorClass::Unavailable, Failure::NOT_SENT, "refused"));
+    let mut held_back = refund(RefundKind::Surplus);
+    for minutes in [0, 7, 30] {
+        held_back = apply(held_back, RefundInput::Calling, minutes);
+        assert_eq!(held_back.numbered_at, at(minutes), "no call left this machine yet");
+        held_back = apply(held_back, RefundInput::Reported(not_sent()), minutes);
+    }
+    let sent = apply(held_back, RefundInput::Calling, 31);
+    let crashed = apply(sent.clone(), RefundInput::Calling, 40);
+    assert_eq!(crashed.numbered_at, at(31), "after a crash in the call it may have arrived");
+    let doubtful = apply(sent, RefundInput::Reported(RefundOutcome::Unknown(failure(ErrorClass::Unknown))), 31);
+    let again = apply(doubtful, RefundInput::Calling, 40);
+    let held_back_now = apply(again, RefundInput::Reported(not_sent()), 40);
+    assert_eq!(apply(held_back_now, RefundInput::Calling, 41).numbered_at, at(31), "an earlier call may have arrived");
+}
