@@ -4,6 +4,7 @@
 //! store; `journal`, `store`, `config` and `check` work with the daemon dead. One JSON document on standard output
 //! under `--json`; one exit code per kind of trouble (`exit`). It knows documents, not the flows behind them.
 
+mod audit;
 mod channels;
 mod charge;
 mod check;
@@ -14,6 +15,7 @@ mod exit;
 mod metrics;
 mod offline;
 mod out;
+mod overrides;
 mod qr;
 mod reach;
 mod route;
@@ -35,7 +37,7 @@ use std::time::Duration;
 const EXIT_CODES: &str = "\
 Exit codes:
   0 fine   1 a problem was found   2 usage   3 daemon unreachable
-  4 refused by a safety rule   64 bad configuration
+  4 refused by a safety rule   5 changed since the dry run   64 bad configuration
 
 First steps:
   tongdao serve                            start with the built-in configuration and sandbox providers
@@ -96,6 +98,20 @@ enum Command {
     /// How every channel stands: state, score, health, latency, limits, last error
     #[command(after_help = "Example:\n  tongdao channels --json | jq '.data[] | {id, state}'")]
     Channels,
+    /// How one channel stands, and who ordered what about it
+    #[command(after_help = "Example:\n  tongdao channel wechat-main")]
+    Channel(channels::ChannelArgs),
+    /// Take a channel out for a while; callbacks, queries and refunds go on
+    Drain(overrides::DrainArgs),
+    /// Let charges try a channel first for a while; failover stays on
+    Force(overrides::ForceArgs),
+    /// Take back what was ordered about a channel or provider
+    Restore(overrides::RestoreArgs),
+    /// What operators ordered, until when
+    #[command(after_help = "Example:\n  tongdao overrides")]
+    Overrides,
+    /// Who changed what, when, why and until when
+    Audit(audit::AuditArgs),
     /// Why a charge goes where it goes
     #[command(subcommand)]
     Route(route::RouteCommand),
@@ -171,6 +187,12 @@ fn runtime(command: &Command) -> std::io::Result<tokio::runtime::Runtime> {
         | Command::Status
         | Command::Charge(_)
         | Command::Channels
+        | Command::Channel(_)
+        | Command::Drain(_)
+        | Command::Force(_)
+        | Command::Restore(_)
+        | Command::Overrides
+        | Command::Audit(_)
         | Command::Route(_)
         | Command::Metrics(_)
         | Command::Config(_)
@@ -209,6 +231,12 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<ExitCod
         Command::Status => status::run(context).await,
         Command::Charge(command) => charge::run(context, command).await,
         Command::Channels => channels::run(context).await,
+        Command::Channel(args) => channels::one(context, &args).await,
+        Command::Drain(args) => overrides::drain(context, &args).await,
+        Command::Force(args) => overrides::force(context, &args).await,
+        Command::Restore(args) => overrides::restore(context, &args).await,
+        Command::Overrides => overrides::list(context).await,
+        Command::Audit(args) => audit::run(context, &args).await,
         Command::Route(command) => route::run(context, command).await,
         Command::Metrics(args) => metrics::run(context, &args).await,
         Command::Config(command) => config::run(context, command).await,

@@ -18,6 +18,7 @@ mod gauges;
 mod keys;
 mod observe;
 mod open_charge;
+mod overrides;
 mod prove_end;
 mod refund;
 mod retry;
@@ -32,6 +33,7 @@ mod tests;
 pub use board::Board;
 pub use channels::{ChannelView, Channels};
 pub use open_charge::{OpenCharge, Opened};
+pub use overrides::{AuditEntry, AuditPage, Order, OverrideError, Restore};
 pub use refund::{AskedRefund, OpenedRefund};
 pub use retry::{Retried, RetryAsk};
 pub(crate) use route::Wanted;
@@ -67,6 +69,7 @@ pub struct Flow {
     pub(crate) documents: Arc<dyn Documents>,
     pub(crate) channels: Channels,
     pub(crate) board: Board,
+    ordered: overrides::Ordered,
     pub(crate) busy: busy::Busy,
     pub(crate) booted_at: UnixMillis,
     /// Tries due up to here may have been in flight when the last process ended.
@@ -139,7 +142,8 @@ impl Flow {
         let doubtful_until = boot::doubtful_until(parts.store.as_ref(), booted_at).await?;
         let channels = Channels::load(&parts.config, parts.store.as_ref(), booted_at).await?;
         let board = Board::load(parts.store.as_ref()).await?;
-        Ok(Self {
+        let ordered = overrides::Ordered::load(parts.store.as_ref()).await?;
+        let flow = Self {
             store: parts.store,
             outside: parts.outside,
             clock: parts.clock,
@@ -149,13 +153,16 @@ impl Flow {
             documents: parts.documents,
             channels,
             board,
+            ordered,
             busy: busy::Busy::new(),
             booted_at,
             doubtful_until,
             disk_scarce: AtomicBool::new(false),
             changed: broadcast::Sender::new(1024),
             timers_moved: Notify::new(),
-        })
+        };
+        flow.recall_drained();
+        Ok(flow)
     }
 
     /// The configuration now in force.

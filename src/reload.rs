@@ -5,7 +5,7 @@
 //! and refunds need its keys. How the sender of HTTP learns of new limits is passed in.
 
 use crate::config::{Config, Faults, check_reload, inherited_env};
-use crate::flow::Flow;
+use crate::flow::{AuditEntry, Flow};
 use crate::ports::StoreError;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ impl Reloader {
     ///
     /// # Errors
     /// Everything that is wrong with the file, or the business of channels that it removes.
-    pub async fn reload(&self, dry_run: bool) -> Result<Reloaded, ReloadRefused> {
+    pub async fn reload(&self, dry_run: bool, actor: &str) -> Result<Reloaded, ReloadRefused> {
         let _one = self.one_at_a_time.lock().await;
         let new = Config::load_with(self.path.as_deref(), &inherited_env(), self.registry)?;
         let changes = check_reload(&self.flow.config(), &new)?;
@@ -104,6 +104,7 @@ impl Reloader {
             warnings: new.warnings.clone(),
         };
         if !dry_run {
+            self.flow.audit(entry(&reloaded, actor, self.flow.clock.now())).await?;
             self.put_in_force(new);
             tracing::info!(configuration = reloaded.configuration, "the configuration was reloaded");
         }
@@ -175,6 +176,24 @@ impl std::fmt::Display for Business {
     }
 }
 
+fn entry(reloaded: &Reloaded, actor: &str, now: UnixMillis) -> AuditEntry {
+    let names = |channels: &[ChannelId]| channels.iter().map(ChannelId::as_str).collect::<Vec<_>>().join(", ");
+    let (added, removed) = (names(&reloaded.added), names(&reloaded.removed));
+    let moved = [("added", added), ("removed", removed)];
+    let moved: Vec<String> =
+        moved.iter().filter(|(_, n)| !n.is_empty()).map(|(what, n)| format!("{what} {n}")).collect();
+    AuditEntry {
+        at: now,
+        actor: actor.to_owned(),
+        action: "reload".to_owned(),
+        target: reloaded.configuration.clone(),
+        reason: String::new(),
+        until: None,
+        override_id: None,
+        detail: moved.join("; "),
+    }
+}
+
 fn show(business: &[Business]) -> String {
     business.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
@@ -202,9 +221,9 @@ mod tests {
         let bed = Bed::start(&[]).await;
         let (reloader, applied) = reloader(&bed);
         std::fs::write(&bed.path, format!("{CONFIG}{SECOND}")).unwrap();
-        assert_eq!(reloader.reload(true).await.unwrap().added, ["c".parse().unwrap()]);
+        assert_eq!(reloader.reload(true, "li").await.unwrap().added, ["c".parse().unwrap()]);
         assert_eq!((bed.flow.config().channels.len(), applied.load(Ordering::SeqCst)), (2, 0));
-        reloader.reload(false).await.unwrap();
+        reloader.reload(false, "li").await.unwrap();
         assert_eq!((bed.flow.config().channels.len(), applied.load(Ordering::SeqCst)), (3, 1));
         assert!(bed.flow.metrics.render().contains("tongdao_channel_state{channel=\"c\""));
     }
@@ -214,10 +233,10 @@ mod tests {
         let bed = Bed::start(&[]).await;
         let (reloader, _) = reloader(&bed);
         std::fs::write(&bed.path, CONFIG.replace("1900000002", "other")).unwrap();
-        assert!(matches!(reloader.reload(false).await, Err(ReloadRefused::Faults(_))));
+        assert!(matches!(reloader.reload(false, "li").await, Err(ReloadRefused::Faults(_))));
         let without_b = CONFIG.find("[[channels]]\nid = \"b\"").unwrap();
         std::fs::write(&bed.path, &CONFIG[..without_b]).unwrap();
-        assert_eq!(reloader.reload(false).await.unwrap().removed, ["b".parse().unwrap()]);
+        assert_eq!(reloader.reload(false, "li").await.unwrap().removed, ["b".parse().unwrap()]);
     }
 
     #[test]

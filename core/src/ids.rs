@@ -84,6 +84,7 @@ ulid_id!(AttemptId, "at_", "attempt");
 ulid_id!(RefundId, "rf_", "refund");
 ulid_id!(EventId, "evt_", "event");
 ulid_id!(BreakId, "brk_", "break");
+ulid_id!(OverrideId, "ovr_", "override");
 
 macro_rules! name_id {
     ($name:ident, $what:literal) => {

@@ -11,6 +11,7 @@ pub mod delivery;
 pub mod effect;
 pub mod ids;
 pub mod money;
+pub mod overrides;
 pub mod provider;
 pub mod refund;
 pub mod routing;

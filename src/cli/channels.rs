@@ -1,11 +1,22 @@
-//! `tongdao channels`: how every channel stands, one line each.
+//! `tongdao channels`: how every channel stands, one line each; `tongdao channel X`: one of them at length.
 //!
-//! It draws what the daemon says and judges nothing; exit code 1 tells a script that no channel is open.
+//! It draws what the daemon says and judges nothing; exit code 1 tells a script that no channel, or not this one, takes
+//! charges.
 
 use super::Context;
 use super::documents::{ChannelDoc, PageDoc};
-use super::exit::Exit;
+use super::exit::{Exit, Stop};
 use super::{out, show};
+use clap::Args;
+use serde_json::Value;
+
+/// Which channel.
+#[derive(Debug, Args)]
+pub(crate) struct ChannelArgs {
+    /// Its name in the configuration
+    #[arg(value_name = "CHANNEL")]
+    channel: String,
+}
 
 pub(crate) async fn run(context: &Context) -> anyhow::Result<Exit> {
     let page = context.admin().load("/admin/v1/channels").await?;
@@ -13,6 +24,57 @@ pub(crate) async fn run(context: &Context) -> anyhow::Result<Exit> {
     context.out.either(&page, || table(&channels.data))?;
     let usable = channels.data.iter().any(|channel| matches!(channel.state.as_str(), "open" | "probing"));
     Ok(if usable { Exit::Fine } else { Exit::Problem })
+}
+
+/// One channel at length.
+pub(crate) async fn one(context: &Context, args: &ChannelArgs) -> anyhow::Result<Exit> {
+    let page: PageDoc<Value> = serde_json::from_value(context.admin().load("/admin/v1/channels").await?)?;
+    let named = |document: &&Value| document.get("id").and_then(Value::as_str) == Some(&args.channel);
+    let Some(document) = page.data.iter().find(named) else {
+        let names: Vec<&str> = page.data.iter().filter_map(|one| one.get("id")?.as_str()).collect();
+        return Err(
+            Stop::Usage(format!("no channel is called {}; there are {}", args.channel, names.join(", "))).into()
+        );
+    };
+    let channel: ChannelDoc = serde_json::from_value(document.clone())?;
+    context.out.either(document, || at_length(&channel))?;
+    Ok(if matches!(channel.state.as_str(), "open" | "probing") { Exit::Fine } else { Exit::Problem })
+}
+
+fn at_length(channel: &ChannelDoc) -> String {
+    let ordered = channel.ordered.as_ref().map_or_else(
+        || "no override".to_owned(),
+        |order| {
+            let until = show::moment(&order.ends_at);
+            let over = if order.target == channel.id { String::new() } else { format!(" (all of {})", order.target) };
+            let undo = format!("tongdao restore {}", order.target);
+            format!("{}{over} until {until} by {}: {}\n  undo: {undo}", order.action, order.actor, order.reason)
+        },
+    );
+    let limit = [("amount", channel.limits.day_amount_used), ("payments", channel.limits.day_count_used)];
+    let limit: Vec<String> =
+        limit.iter().filter_map(|(what, used)| Some(format!("{what} {}", show::percent((*used)?)))).collect();
+    let limit = if limit.is_empty() { "none".to_owned() } else { limit.join(", ") };
+    let mut said = format!(
+        "{} ({} {}): {}\n{ordered}\nscenes: {}\nscore {:.4}, health {}, latency {}, today's share {}\nlimit used: {limit}",
+        channel.id,
+        channel.provider,
+        channel.account,
+        channel
+            .excluded
+            .as_ref()
+            .filter(|why| **why != channel.state)
+            .map_or_else(|| channel.state.clone(), |why| format!("{}, out: {why}", channel.state)),
+        channel.scenes.join(", "),
+        channel.score,
+        show::percent(channel.health),
+        latency(channel),
+        show::percent(channel.share),
+    );
+    for error in &channel.last_errors {
+        said.push_str(&format!("\n  {} {}", show::moment(&error.at), error.detail));
+    }
+    said
 }
 
 /// The channels as a table.
@@ -40,7 +102,7 @@ fn row(channel: &ChannelDoc) -> Vec<String> {
     vec![
         channel.id.clone(),
         channel.provider.clone(),
-        channel.state.clone(),
+        state(channel),
         format!("{:.4}", channel.score),
         show::percent(channel.health),
         show::percent(channel.share),
@@ -50,6 +112,18 @@ fn row(channel: &ChannelDoc) -> Vec<String> {
         limit.map_or_else(|| "-".to_owned(), show::percent),
         error.map_or_else(String::new, |error| format!("{} {}", show::moment(&error.at), error.detail)),
     ]
+}
+
+/// The state, and until when an order holds.
+fn state(channel: &ChannelDoc) -> String {
+    match &channel.ordered {
+        None => channel.state.clone(),
+        Some(order) => {
+            let word =
+                if order.action == "force" { format!("{}, forced", channel.state) } else { channel.state.clone() };
+            format!("{word} until {}", show::moment(&order.ends_at))
+        }
+    }
 }
 
 fn latency(channel: &ChannelDoc) -> String {
@@ -75,7 +149,9 @@ mod tests {
             {"id": "备用通道", "provider": "alipay", "state": "ejected", "score": 0, "health": 0.42, "share": 0.4,
              "in_flight": null, "capacity": {"max_in_flight": 8, "per_second": 30}, "fee_bps": 38,
              "latency_ms": {"mean": 900, "p50": null, "p99": null}, "limits": {},
-             "last_errors": [{"at": "2025-12-17T11:33:20.000Z", "detail": "failed after 3000 ms"}]}
+             "last_errors": [{"at": "2025-12-17T11:33:20.000Z", "detail": "failed after 3000 ms"}]},
+            {"id": "unionpay-main", "provider": "unionpay", "state": "drained", "health": 0.9, "fee_bps": 50,
+             "override": {"action": "drain", "target": "unionpay", "ends_at": "2025-12-17T12:00:00.000Z"}}
         ]))
         .unwrap();
         insta::assert_snapshot!(table(&channels));

@@ -206,7 +206,7 @@ fn read_page<T: serde::de::DeserializeOwned>(page: Value) -> Result<PageDoc<T>, 
 }
 
 /// A number as part of a path or query: everything but letters, digits and `-._~` as `%XX`.
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
     text.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }

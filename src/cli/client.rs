@@ -4,7 +4,7 @@
 
 use super::exit::{Problem, Stop};
 use super::reach::Reach;
-use crate::client::{Answer, Ask, Unanswered, Way, ask};
+use crate::client::{Answer, Ask, Unanswered, Verb, Way, ask};
 use crate::config::Env;
 use serde_json::Value;
 use std::time::Duration;
@@ -23,28 +23,33 @@ impl AdminClient {
 
     /// A document.
     pub(crate) async fn load(&self, path: &str) -> Result<Value, Stop> {
-        read_document(&self.ask(path, None).await?)
+        read_document(&self.ask(path, Verb::Get).await?)
     }
 
     /// A text.
     pub(crate) async fn text(&self, path: &str) -> Result<String, Stop> {
-        let answer = self.ask(path, None).await?;
+        let answer = self.ask(path, Verb::Get).await?;
         if answer.status < 400 { Ok(answer.body) } else { Err(Stop::problem(read_problem(&answer))) }
     }
 
     /// The document that came of a change.
     pub(crate) async fn send(&self, path: &str, body: &Value) -> Result<Value, Stop> {
-        read_document(&self.ask(path, Some(body)).await?)
+        read_document(&self.ask(path, Verb::Post(body)).await?)
     }
 
-    async fn ask(&self, path: &str, body: Option<&Value>) -> Result<Answer, Stop> {
+    /// The document of what was taken away.
+    pub(crate) async fn remove(&self, path: &str) -> Result<Value, Stop> {
+        read_document(&self.ask(path, Verb::Delete).await?)
+    }
+
+    async fn ask(&self, path: &str, verb: Verb<'_>) -> Result<Answer, Stop> {
         let token = self.reach.token.load(&self.env);
         let known = token.as_ref().ok().cloned().flatten();
         let mut tried = Vec::new();
         for way in self.ways() {
             // Whoever may open the socket needs no token, so it is not shown to it either.
             let token = known.as_deref().filter(|_| matches!(way, Way::Url(_)));
-            match ask(&way, Ask { path, body, token, deadline: self.timeout }).await {
+            match ask(&way, Ask { path, verb, token, deadline: self.timeout }).await {
                 Ok(Answer { status: 401, .. }) => return Err(not_let_in(token_fault(&self.reach, &self.env))),
                 Ok(answer) => return Ok(answer),
                 Err(Unanswered::Broken(why)) => return Err(Stop::Unreachable(format!("{why} (`--timeout`)"))),

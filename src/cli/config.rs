@@ -87,7 +87,9 @@ fn load(context: &Context, file: Option<PathBuf>) -> Result<Config, Stop> {
 }
 
 async fn reload(context: &Context, dry_run: bool) -> anyhow::Result<Exit> {
-    let answer = match context.admin().send("/admin/v1/config/reload", &json!({ "dry_run": dry_run })).await {
+    let actor = context.env.get("USER").filter(|user| !user.is_empty());
+    let ask = json!({ "dry_run": dry_run, "actor": actor });
+    let answer = match context.admin().send("/admin/v1/config/reload", &ask).await {
         Ok(answer) => answer,
         Err(Stop::Problem(problem)) if problem.code == "invalid_request" => {
             context.out.remark(&format!("the file is wrong, nothing was changed: {problem}"))?;

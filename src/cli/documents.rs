@@ -133,6 +133,75 @@ pub(crate) struct ChannelDoc {
     pub(crate) latency_ms: LatencyDoc,
     pub(crate) limits: LimitsDoc,
     pub(crate) last_errors: Vec<ErrorDoc>,
+    pub(crate) enabled: bool,
+    pub(crate) account: String,
+    pub(crate) scenes: Vec<String>,
+    pub(crate) excluded: Option<String>,
+    #[serde(rename = "override")]
+    pub(crate) ordered: Option<OverrideDoc>,
+}
+
+/// An operator's order.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct OverrideDoc {
+    pub(crate) id: String,
+    pub(crate) action: String,
+    pub(crate) target: String,
+    pub(crate) reason: String,
+    pub(crate) actor: String,
+    pub(crate) created_at: String,
+    pub(crate) ends_at: String,
+    pub(crate) version: u64,
+    pub(crate) restored_at: String,
+    pub(crate) now_at_version: u64,
+    pub(crate) refused: Option<String>,
+    pub(crate) consequence: ConsequenceDoc,
+}
+
+/// All orders in force.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct OverridesDoc {
+    pub(crate) data: Vec<OverrideDoc>,
+    pub(crate) version: u64,
+}
+
+/// What an order comes to.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ConsequenceDoc {
+    pub(crate) charges_in_flight: i64,
+    pub(crate) channels: Vec<StandingDoc>,
+    pub(crate) elsewhere: Vec<StandingDoc>,
+    pub(crate) stranded: Vec<String>,
+    pub(crate) replaces: Option<String>,
+}
+
+/// A channel as far as an order concerns it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct StandingDoc {
+    pub(crate) id: String,
+    pub(crate) provider: String,
+    pub(crate) charges_in_flight: i64,
+    pub(crate) max_in_flight: i64,
+    pub(crate) per_second: i64,
+    pub(crate) day_amount_left: Option<i64>,
+    pub(crate) day_count_left: Option<i64>,
+}
+
+/// An entry of the audit.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct AuditDoc {
+    pub(crate) at: String,
+    pub(crate) actor: String,
+    pub(crate) action: String,
+    pub(crate) target: String,
+    pub(crate) reason: String,
+    pub(crate) until: Option<String>,
+    pub(crate) detail: String,
 }
 
 /// What may be sent to a channel.

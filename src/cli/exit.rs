@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     Unreachable,
     /// A safety rule refused it.
     Refused,
+    /// Something changed since the dry run.
+    Changed,
     /// The configuration is wrong.
     BadConfig,
 }
@@ -32,6 +34,7 @@ impl Exit {
             Self::Usage => 2,
             Self::Unreachable => 3,
             Self::Refused => 4,
+            Self::Changed => 5,
             Self::BadConfig => 64,
         }
     }
@@ -126,6 +129,7 @@ impl Stop {
             Self::BadConfig(_) | Self::NotMade => Exit::BadConfig,
             Self::Usage(_) => Exit::Usage,
             Self::Problem(problem) => match (problem.status, problem.code.as_str()) {
+                (409, "version_changed") => Exit::Changed,
                 (409, _) | (422, "amount_exceeds_refundable") => Exit::Refused,
                 _ => Exit::Problem,
             },
@@ -165,6 +169,8 @@ mod tests {
         assert_eq!(exit_of(&Stop::BadConfig(faults.clone()).into()).number(), 64);
         assert_eq!(exit_of(&faults.into()).number(), 64);
         assert_eq!(exit_of_problem(409, "invalid_state"), 4);
+        assert_eq!(exit_of_problem(409, "would_leave_no_channel"), 4);
+        assert_eq!(exit_of_problem(409, "version_changed"), 5);
         assert_eq!(exit_of_problem(404, "not_found"), 1);
         assert_eq!(exit_of(&anyhow::anyhow!("anything")).number(), 1);
     }

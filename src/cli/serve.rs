@@ -76,7 +76,7 @@ async fn wait(running: &Running, signals: &mut Signals) {
 }
 
 async fn reload(reloader: &Reloader) {
-    if let Err(error) = reloader.reload(false).await {
+    if let Err(error) = reloader.reload(false, "SIGHUP").await {
         tracing::error!(%error, "the configuration was not reloaded; the old one stays in force");
     }
 }

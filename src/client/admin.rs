@@ -16,13 +16,24 @@ pub enum Way {
     Url(String),
 }
 
+/// What a request does.
+#[derive(Debug, Clone, Copy)]
+pub enum Verb<'a> {
+    /// It reads.
+    Get,
+    /// It sends a document.
+    Post(&'a Value),
+    /// It takes something away.
+    Delete,
+}
+
 /// One request.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
     /// What is asked for: path and query, percent-encoded.
     pub path: &'a str,
-    /// The body of a POST; a GET has none.
-    pub body: Option<&'a Value>,
+    /// What is done there.
+    pub verb: Verb<'a>,
     /// The bearer token.
     pub token: Option<&'a str>,
     /// How long it may take in all.
@@ -61,9 +72,10 @@ pub async fn ask(way: &Way, ask: Ask<'_>) -> Result<Answer, Unanswered> {
     };
     let client = builder.timeout(ask.deadline).build().map_err(|error| Unanswered::NotConnected(causes(&error)))?;
     let url = format!("{base}{}", ask.path);
-    let mut request = match ask.body {
-        None => client.get(url),
-        Some(body) => client.post(url).header("content-type", "application/json").body(body.to_string()),
+    let mut request = match ask.verb {
+        Verb::Get => client.get(url),
+        Verb::Delete => client.delete(url),
+        Verb::Post(body) => client.post(url).header("content-type", "application/json").body(body.to_string()),
     };
     if let Some(token) = ask.token {
         request = request.bearer_auth(token);

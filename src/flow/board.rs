@@ -20,6 +20,8 @@ struct Line {
     stage: Stage,
     undelivered_since: Option<UnixMillis>,
     unknown: Vec<(ChannelId, UnixMillis)>,
+    /// The channels of attempts whose end is not proved.
+    open: Vec<ChannelId>,
 }
 
 #[derive(Default)]
@@ -80,6 +82,14 @@ impl Board {
         unknown.filter(|(of, _)| of == channel).map(|(_, at)| *at).min()
     }
 
+    /// A channel's attempts whose end is not proved.
+    #[must_use]
+    pub fn open_attempts(&self, channel: &ChannelId) -> i64 {
+        let sums = self.lock();
+        let open = sums.lines.values().flat_map(|line| &line.open).filter(|of| *of == channel);
+        i64::try_from(open.count()).unwrap_or(i64::MAX)
+    }
+
     /// How many charges that are not over stand at a stage.
     #[must_use]
     pub fn count(&self, stage: Stage) -> i64 {
@@ -113,10 +123,16 @@ fn line_of(charge: &Charge) -> Option<Line> {
         .filter(|attempt| attempt.status() == AttemptStatus::Unknown)
         .map(|attempt| (attempt.channel.clone(), attempt.created_at))
         .collect();
+    let open: Vec<ChannelId> = charge
+        .attempts
+        .iter()
+        .filter(|attempt| attempt.status().is_open())
+        .map(|attempt| attempt.channel.clone())
+        .collect();
     let owed = matches!(charge.status(), ChargeStatus::Paid | ChargeStatus::PartiallyRefunded)
         && charge.delivery.status() != DeliveryStatus::Delivered
         && !charge.delivery.fenced;
     let stage = charge.stage();
     let over = matches!(stage, Stage::Completed | Stage::Closed | Stage::Refunded) && unknown.is_empty();
-    (!over).then(|| Line { stage, undelivered_since: owed.then_some(charge.paid_at).flatten(), unknown })
+    (!over).then(|| Line { stage, undelivered_since: owed.then_some(charge.paid_at).flatten(), unknown, open })
 }

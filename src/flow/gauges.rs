@@ -20,7 +20,9 @@ impl Flow {
             metrics.charges_open(stage, u64::try_from(board.count(stage)).unwrap_or(0));
         }
         self.refresh_space();
-        for channel in &self.config().channels {
+        let config = self.config();
+        self.refresh_overrides(&config);
+        for channel in &config.channels {
             let view = self.channels().view(&channel.id, now);
             metrics.channel_state(&channel.id, self.channel_state(&channel.id));
             metrics.oldest_unknown_attempt(&channel.id, board.oldest_unknown(&channel.id));

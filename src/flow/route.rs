@@ -60,7 +60,11 @@ impl Flow {
         let after = view.health.is_ejected(now);
         if before != after {
             tracing::warn!(%channel, ejected = after, "a channel's state changed");
-            self.metrics.channel_moved(channel, self.channel_state(channel), Cause::Health);
+            let state = self.channel_state(channel);
+            // Whatever its health, a channel that was taken out stays out.
+            if !matches!(state, ChannelState::Disabled | ChannelState::Drained) {
+                self.metrics.channel_moved(channel, state, Cause::Health);
+            }
         }
     }
 
@@ -71,6 +75,7 @@ impl Flow {
         let health = self.channels.view(id, now).health;
         match self.channel(id) {
             Some(channel) if !channel.enabled => ChannelState::Disabled,
+            Some(channel) if self.is_drained(&channel) => ChannelState::Drained,
             _ if health.is_ejected(now) => ChannelState::Ejected,
             _ if health.is_probe_due(now) => ChannelState::Probing,
             _ => ChannelState::Open,
@@ -85,7 +90,7 @@ impl Flow {
             fee_bps: i64::from(channel.fee_bps),
             health: view.health,
             preferred,
-            forced: false,
+            forced: self.is_forced(channel),
             excluded: self.exclusion(channel, &view, wanted),
         }
     }
@@ -102,6 +107,7 @@ impl Flow {
         let range = channel.amount.min..=channel.amount.max;
         [
             (!channel.enabled, Exclusion::Disabled),
+            (self.is_drained(channel), Exclusion::Drained),
             (wanted.pin.is_some_and(|pin| *pin != channel.id), Exclusion::NotPinned),
             (wanted.tried.contains(&channel.id), Exclusion::Tried),
             (!channel.scenes.contains(&wanted.scene), Exclusion::Scene),

@@ -4,11 +4,13 @@
 //! open the Unix socket (mode 0600) needs none. Health and metrics tell no merchant's secret and are open. Handlers
 //! read, or call a flow; they decide nothing about money.
 
+mod audit;
 mod auth;
 mod breaks;
 mod channels;
 mod charges;
 pub(crate) mod openapi;
+mod overrides;
 mod reload;
 mod routes;
 mod status;
@@ -26,7 +28,7 @@ use axum::Router;
 use axum::http::header;
 use axum::middleware;
 use axum::response::{Html, IntoResponse};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -56,6 +58,10 @@ pub const ROUTES: &[Route] = &[
     ("POST", "/admin/v1/charges/{id}/sync"),
     ("POST", "/admin/v1/charges/{id}/redeliver"),
     ("GET", "/admin/v1/breaks"),
+    ("GET", "/admin/v1/overrides"),
+    ("POST", "/admin/v1/overrides"),
+    ("DELETE", "/admin/v1/overrides/{id}"),
+    ("GET", "/admin/v1/audit"),
     ("POST", "/admin/v1/config/reload"),
 ];
 
@@ -102,6 +108,9 @@ pub fn router(reloader: Arc<Reloader>, flow: Arc<Flow>, tasks: Tasks, entrance: 
         .route("/admin/v1/charges/{id}/sync", post(charges::handle_sync))
         .route("/admin/v1/charges/{id}/redeliver", post(charges::handle_redeliver))
         .route("/admin/v1/breaks", get(breaks::handle_list))
+        .route("/admin/v1/overrides", get(overrides::handle_list).post(overrides::handle_place))
+        .route("/admin/v1/overrides/{id}", delete(overrides::handle_restore))
+        .route("/admin/v1/audit", get(audit::handle_list))
         .route("/admin/v1/config/reload", post(reload::handle_reload));
     let guarded = match entrance {
         Entrance::Token => guarded.route_layer(middleware::from_fn_with_state(admin.clone(), auth::handle_token)),

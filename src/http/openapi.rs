@@ -78,7 +78,7 @@ pub fn openapi_json() -> String {
     for (path, item) in &mut document.paths.paths {
         let scheme = if path.starts_with("/v1/") { Some("signature") } else { None };
         let Some(scheme) = scheme.or(path.starts_with("/admin/v1/").then_some("admin_token")) else { continue };
-        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+        for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
             operation.security = Some(vec![SecurityRequirement::new(scheme, Vec::<String>::new())]);
             add_problems(&mut operation.responses.responses);
         }

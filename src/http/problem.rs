@@ -14,7 +14,7 @@ mod tests;
 pub(crate) use advice::{for_payer, for_payer_zh};
 pub(crate) use catalogue::{Code, Entry};
 
-use crate::flow::FlowError;
+use crate::flow::{FlowError, OverrideError};
 use crate::ports::StoreError;
 use crate::request_scope;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -22,6 +22,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tongdao_core::charge::{Charge, Refused};
 use tongdao_core::ids::ChargeId;
+use tongdao_core::overrides;
 use utoipa::ToSchema;
 
 const CONTENT_TYPE: &str = "application/problem+json";
@@ -68,9 +69,8 @@ pub(crate) enum Problem {
     RequestInProgress {
         retry_after_s: i64,
     },
-    /// In the contract for overrides.
-    #[allow(dead_code)]
     WouldLeaveNoChannel(String),
+    VersionChanged(String),
     BodyTooLarge {
         bytes_max: usize,
     },
@@ -151,6 +151,7 @@ impl Problem {
             Self::InvalidState(_) => Code::InvalidState,
             Self::RequestInProgress { .. } => Code::RequestInProgress,
             Self::WouldLeaveNoChannel(_) => Code::WouldLeaveNoChannel,
+            Self::VersionChanged(_) => Code::VersionChanged,
             Self::BodyTooLarge { .. } => Code::BodyTooLarge,
             Self::UnsupportedMediaType(_) => Code::UnsupportedMediaType,
             Self::InvalidRequest(_) => Code::InvalidRequest,
@@ -195,6 +196,7 @@ impl Problem {
             | Self::Forbidden(detail)
             | Self::InvalidState(detail)
             | Self::WouldLeaveNoChannel(detail)
+            | Self::VersionChanged(detail)
             | Self::UnsupportedMediaType(detail) => detail.clone(),
             Self::ChannelRejected(of) | Self::NoChannelAvailable(of) if !of.detail.is_empty() => of.detail.clone(),
             Self::InvalidRequest(errors) => match errors.as_slice() {
@@ -244,6 +246,7 @@ impl Problem {
             | Self::InvalidState(_)
             | Self::RequestInProgress { .. }
             | Self::WouldLeaveNoChannel(_)
+            | Self::VersionChanged(_)
             | Self::BodyTooLarge { .. }
             | Self::UnsupportedMediaType(_)
             | Self::InvalidRequest(_)
@@ -278,6 +281,7 @@ impl Problem {
             | Self::IdempotencyConflict
             | Self::InvalidState(_)
             | Self::WouldLeaveNoChannel(_)
+            | Self::VersionChanged(_)
             | Self::BodyTooLarge { .. }
             | Self::UnsupportedMediaType(_)
             | Self::InvalidRequest(_)
@@ -312,6 +316,28 @@ impl From<FlowError> for Problem {
             FlowError::NoChannel(charge) => Self::NoChannelAvailable(Uncollected::from(charge.as_ref())),
             FlowError::ChannelRejected(charge) => Self::ChannelRejected(Uncollected::from(charge.as_ref())),
             FlowError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<overrides::Refused> for Problem {
+    fn from(refused: overrides::Refused) -> Self {
+        let said = refused.to_string();
+        match refused {
+            overrides::Refused::NotFound => Self::NotFound,
+            overrides::Refused::Changed { .. } => Self::VersionChanged(format!("Nothing was done: {said}.")),
+            overrides::Refused::WouldLeaveNoChannel(_) => {
+                Self::WouldLeaveNoChannel(format!("Nothing was done: {said}."))
+            }
+        }
+    }
+}
+
+impl From<OverrideError> for Problem {
+    fn from(error: OverrideError) -> Self {
+        match error {
+            OverrideError::Refused(refused) => refused.into(),
+            OverrideError::Store(error) => error.into(),
         }
     }
 }

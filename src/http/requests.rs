@@ -11,7 +11,9 @@ mod short;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use admin::{Explaining, read_explain, read_reload};
+pub(crate) use admin::{
+    ACTOR_CHARS_MAX, Explaining, OverrideAsk, REASON_CHARS_MAX, Reloading, read_explain, read_override, read_reload,
+};
 pub(crate) use open_charge::{Asker, read_charge};
 pub(crate) use short::{read_attempt, read_batch, read_delivery, read_nothing, read_refund};
 

@@ -10,6 +10,7 @@ mod delivery;
 mod failover;
 mod kill;
 mod merchant;
+mod overrides;
 mod refunds;
 mod restart;
 mod retry;

@@ -4,6 +4,7 @@
 //! takes in its first scene and a payer who can pay any way.
 
 use super::Shared;
+use super::overrides::OverrideDocument;
 use crate::clock::rfc3339;
 use crate::config::Channel;
 use crate::flow::{ChannelView, Flow};
@@ -45,10 +46,9 @@ pub(super) struct ChannelDocument {
     limits: LimitsDocument,
     /// Newest last.
     last_errors: Vec<ChannelErrorDocument>,
-    /// What an operator ordered; always null in this release.
+    /// The operator's order that decides over it, its own or its provider's.
     #[serde(rename = "override")]
-    #[schema(value_type = Option<Object>)]
-    ordered: Option<()>,
+    ordered: Option<OverrideDocument>,
 }
 
 /// What may be sent to a channel.
@@ -148,7 +148,7 @@ fn document(flow: &Flow, channel: &Channel, paid_today: i64) -> ChannelDocument 
         },
         limits: limits(channel, &view),
         last_errors: view.last_errors.iter().map(error).collect(),
-        ordered: None,
+        ordered: flow.override_of(channel).map(OverrideDocument::of),
     }
 }
 

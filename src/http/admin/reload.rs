@@ -6,7 +6,7 @@ use super::{BODY_MAX, Shared};
 use crate::config::Fault;
 use crate::http::body;
 use crate::http::problem::{FieldFault, Problem};
-use crate::http::requests::read_reload;
+use crate::http::requests::{Reloading, read_reload};
 use crate::reload::{ReloadRefused, Reloaded};
 use axum::Json;
 use axum::body::Body;
@@ -33,6 +33,9 @@ pub(super) struct AskReload {
     /// Say what would change and change nothing.
     #[schema(default = false)]
     dry_run: Option<bool>,
+    /// Who asks, for the audit.
+    #[schema(max_length = 64)]
+    actor: Option<String>,
 }
 
 /// Reads the configuration file again.
@@ -46,9 +49,10 @@ pub(super) async fn handle_reload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<ReloadDocument>, Problem> {
-    let dry_run = read_reload(&body::read(&headers, body, BODY_MAX).await?)?;
+    let Reloading { dry_run, actor } = read_reload(&body::read(&headers, body, BODY_MAX).await?)?;
     let reloader = admin.reloader.clone();
-    let work = async move { reloader.reload(dry_run).await.map_err(refused) };
+    let actor = actor.unwrap_or_else(|| "admin API".to_owned());
+    let work = async move { reloader.reload(dry_run, &actor).await.map_err(refused) };
     let Reloaded { configuration, added, removed, warnings } = admin.to_the_end(work).await?;
     let (added, removed) = (added.iter().map(ToString::to_string), removed.iter().map(ToString::to_string));
     let (added, removed) = (added.collect(), removed.collect());

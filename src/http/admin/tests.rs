@@ -218,14 +218,17 @@ async fn a_reload_is_tried_first_and_a_bad_file_changes_nothing() {
     write(&fee(50));
     let (status, tried) = listener.post("/admin/v1/config/reload", json!({ "dry_run": true })).await;
     assert_eq!((status, shown().await), (200, json!(60)), "{tried}");
-    let (status, done) = listener.post("/admin/v1/config/reload", json!({})).await;
+    assert_eq!(listener.get("/admin/v1/audit").await["data"], json!([]), "what changed nothing is no change");
+    let (status, done) = listener.post("/admin/v1/config/reload", json!({ "actor": "li" })).await;
     assert_eq!((status, shown().await), (200, json!(50)), "{done}");
+    let audit = listener.get("/admin/v1/audit").await;
+    assert_eq!((&audit["data"][0]["action"], &audit["data"][0]["actor"]), (&json!("reload"), &json!("li")), "{audit}");
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_a_problem_document() {
     let listener = Listener::start(Entrance::Open).await;
-    let (status, body) = listener.raw("GET", "/admin/v1/overrides", None, "").await;
+    let (status, body) = listener.raw("GET", "/admin/v1/nowhere", None, "").await;
     assert_eq!(status, StatusCode::NOT_FOUND, "{body}");
     assert!(body.contains("\"not_found\""), "{body}");
     let (status, body) = listener.raw("DELETE", "/admin/v1/channels", None, "").await;

@@ -98,6 +98,10 @@ codes! {
         "This would leave a payment method without a channel.",
         "Restore another channel first, or insist.",
         "此操作会使某种支付方式没有可用通道";
+    VersionChanged = "version_changed", 409, NEVER, "Changed since it was looked at":
+        "The overrides changed since they were looked at; nothing was done.",
+        "Make a dry run again and apply what it says now.",
+        "情况已变化，请重新预演后再执行";
     BodyTooLarge = "body_too_large", 413, NEVER, "The body is too large":
         "The body is too large.",
         "Send less in one request.",

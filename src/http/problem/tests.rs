@@ -24,6 +24,7 @@ fn every_problem() -> Vec<Problem> {
         Problem::InvalidState("The charge is past its end.".into()),
         Problem::RequestInProgress { retry_after_s: 3 },
         Problem::WouldLeaveNoChannel("wechatpay would have no channel.".into()),
+        Problem::VersionChanged("Nothing was done: the overrides are at version 4.".into()),
         Problem::BodyTooLarge { bytes_max: 65_536 },
         Problem::UnsupportedMediaType("The body must be application/json.".into()),
         Problem::InvalidRequest(vec![
