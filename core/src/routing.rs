@@ -6,6 +6,8 @@
 
 mod choose;
 mod health;
+pub mod replay;
+pub mod router;
 
 pub use choose::{Candidate, Exclusion, Weights, choose};
 pub use health::{Health, Signal};

@@ -1,6 +1,10 @@
-//! `tongdao route explain`: the decision that would be taken now, with every candidate and its reason.
+//! `tongdao route`: the decision that would be taken now, with every candidate and its reason; and what the router
+//! earns on recorded troubles (`replay`).
 //!
 //! Nothing is reserved and nothing is sent; asking changes no channel.
+
+mod marks;
+mod replay;
 
 use super::Context;
 use super::charge::read_amount;
@@ -15,6 +19,8 @@ use serde_json::{Value, json};
 pub(crate) enum RouteCommand {
     /// Show which channel a charge would get now, and why
     Explain(ExplainArgs),
+    /// Replay recorded troubles and show what a router earns in them
+    Replay(replay::ReplayArgs),
 }
 
 /// The charge in question.
@@ -37,7 +43,13 @@ pub(crate) struct ExplainArgs {
 }
 
 pub(crate) async fn run(context: &Context, command: RouteCommand) -> anyhow::Result<Exit> {
-    let RouteCommand::Explain(args) = command;
+    match command {
+        RouteCommand::Explain(args) => explain(context, args).await,
+        RouteCommand::Replay(args) => replay::run(context, &args),
+    }
+}
+
+async fn explain(context: &Context, args: ExplainArgs) -> anyhow::Result<Exit> {
     let methods = if args.method.is_empty() { Value::Null } else { json!(args.method) };
     let payer = json!({ "methods": methods, "preferred": args.preferred });
     let ask = json!({ "amount": args.amount, "scene": args.scene, "payer": payer });
