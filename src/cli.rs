@@ -58,6 +58,7 @@ pub struct Cli {
 
 /// What every command takes.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "For every command")]
 struct Globals {
     /// The configuration file [default: the built-in configuration]
     #[arg(long, global = true, value_name = "FILE", env = "TONGDAO_CONFIG")]
@@ -119,7 +120,7 @@ enum Command {
     /// Check, print and reload the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Check the journal (works with the daemon dead)
+    /// Check and export the journal (works with the daemon dead)
     #[command(subcommand)]
     Journal(offline::JournalCommand),
     /// Mend the store (with the daemon stopped)
@@ -205,9 +206,22 @@ fn complain(context: &Context, error: &anyhow::Error) -> Exit {
     let exit = exit_of(error);
     if exit != Exit::Fine {
         // Nobody is left to be told when standard error is gone too.
-        let _told = context.out.remark(&format!("{error:#}"));
+        let _told = context.out.remark(&told(error));
     }
     exit
+}
+
+/// The error and its causes, each once: most say themselves what their cause was.
+fn told(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string).filter(|cause| !cause.is_empty()) {
+        if said.is_empty() {
+            said = cause;
+        } else if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said
 }
 
 async fn dispatch(context: &Context, command: Command) -> anyhow::Result<ExitCode> {
@@ -245,6 +259,13 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let taken = std::io::Error::other("Address already in use");
+        let error = anyhow::Error::new(taken).context("cannot listen on x: Address already in use").context("no start");
+        assert_eq!(told(&error), "no start: cannot listen on x: Address already in use");
     }
 
     #[test]

@@ -178,7 +178,7 @@ fn read_file(path: Option<&Path>) -> Result<(String, String), Faults> {
     let name = path.display().to_string();
     let read = std::fs::read_to_string(path);
     read.map(|text| (name.clone(), text)).map_err(|error| {
-        let message = format!("cannot be read: {}", error.kind());
+        let message = format!("cannot be read: {}", secret::why(&error));
         Faults { name, list: vec![Fault { origin: Origin::Nowhere, path: String::new(), message }] }
     })
 }

@@ -98,10 +98,10 @@ async fn sync(context: &Context, change: &Change) -> anyhow::Result<Exit> {
     let admin = context.admin();
     let before: ChargeDoc = serde_json::from_value(find_one(&admin, &change.which.number).await?)?;
     if change.dry_run {
-        let open: Vec<String> =
-            before.attempts.iter().map(|attempt| format!("{} at {}", attempt.status, attempt.channel)).collect();
-        let said = format!("would ask about: {}\napply: tongdao charge sync {}", open.join(", "), before.id);
-        context.out.either(&json!({ "dry_run": true, "charge": before.id, "asks": open }), || said)?;
+        let asks = asks(&before);
+        let about = if asks.is_empty() { "nothing: all is settled".to_owned() } else { asks.join(", ") };
+        let said = format!("would ask about {about}\napply: tongdao charge sync {}", before.id);
+        context.out.either(&json!({ "dry_run": true, "charge": before.id, "asks": asks }), || said)?;
         return Ok(Exit::Fine);
     }
     let after = admin.send(&format!("/admin/v1/charges/{}/sync", before.id), &json!({})).await?;
@@ -116,6 +116,16 @@ async fn sync(context: &Context, change: &Change) -> anyhow::Result<Exit> {
         format!("{news}\n\n{}", show::charge(&doc))
     })?;
     Ok(Exit::Fine)
+}
+
+/// What a sync asks about: whatever is not settled, and while nothing is paid the ended attempts too.
+fn asks(charge: &ChargeDoc) -> Vec<String> {
+    let unpaid = charge.paid_at.is_none();
+    let open = |status: &str| matches!(status, "creating" | "pending" | "unknown");
+    let attempts = charge.attempts.iter().filter(|attempt| unpaid || open(&attempt.status));
+    let attempts = attempts.map(|attempt| format!("attempt {} ({}, {})", attempt.seq, attempt.channel, attempt.status));
+    let refunds = charge.refunds.iter().filter(|refund| refund.status == "pending");
+    attempts.chain(refunds.map(|refund| format!("refund {}", refund.id))).collect()
 }
 
 async fn redeliver(context: &Context, change: &Change) -> anyhow::Result<Exit> {
@@ -204,6 +214,19 @@ pub(crate) fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sync_asks_about_what_is_not_settled() {
+        let charge = |paid_at: Value| -> ChargeDoc {
+            serde_json::from_value(json!({ "id": "ch_1", "paid_at": paid_at, "attempts": [
+                { "seq": 1, "channel": "a", "status": "closed" }, { "seq": 2, "channel": "b", "status": "unknown" },
+            ], "refunds": [{ "id": "re_1", "status": "pending" }, { "id": "re_2", "status": "failed" }] }))
+            .unwrap()
+        };
+        let of_unpaid = ["attempt 1 (a, closed)", "attempt 2 (b, unknown)", "refund re_1"];
+        assert_eq!(asks(&charge(Value::Null)), of_unpaid);
+        assert_eq!(asks(&charge(json!("2025-12-17T11:34:02.000Z"))), of_unpaid[1..]);
+    }
 
     #[test]
     fn a_number_cannot_leave_its_place_in_the_path() {

@@ -1,4 +1,4 @@
-//! `tongdao journal verify` and `tongdao store rebuild`: the store's commands that work with the daemon dead.
+//! `tongdao journal verify` and `export`, and `tongdao store rebuild`: the store's commands that work with the daemon dead.
 //!
 //! Invariant: verifying changes nothing; rebuilding puts the old index aside, never touches the journal, and is
 //! refused while a daemon has the store.

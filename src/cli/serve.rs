@@ -23,6 +23,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// Where the built-in configuration's secrets are made.
 pub(super) const DEMO_SECRETS: &str = "data/secrets";
 
+/// The sandbox is the first to meet a daemon that runs here already.
+const SANDBOX_STUCK: &str =
+    "the sandbox providers did not start (`tongdao status` tells whether a daemon runs here already)";
+
 /// The daemon takes everything from its configuration.
 #[derive(Debug, Default, Args)]
 #[command(after_help = "Examples:\n  tongdao serve                                with the built-in configuration\n  \
@@ -39,7 +43,7 @@ pub(crate) async fn run(context: &Context, _args: &ServeArgs) -> anyhow::Result<
         ensure_demo_secrets(Path::new(DEMO_SECRETS), &SystemRng)
             .with_context(|| format!("the demo's secrets cannot be made in {DEMO_SECRETS}"))?;
     }
-    let sandbox = daemon::start_sandbox(path, &context.env).await.context("the sandbox providers did not start")?;
+    let sandbox = daemon::start_sandbox(path, &context.env).await.context(SANDBOX_STUCK)?;
     let config = Config::load(path, &context.env)?;
     for warning in &config.warnings {
         tracing::warn!(warning, "the configuration is allowed and unwise");
@@ -144,12 +148,18 @@ fn addresses(running: &Running, control: Option<&str>) -> Value {
 
 /// Nobody may be reading: that does not stop a daemon.
 fn announce(out: &Out, addresses: &Value, built_in: bool) {
-    if let Err(error) = out.either(addresses, || announcement(addresses, built_in)) {
+    if let Err(error) = out.either(addresses, || announcement(addresses, built_in, &program())) {
         tracing::debug!(%error, "the addresses could not be printed");
     }
 }
 
-fn announcement(addresses: &Value, built_in: bool) -> String {
+/// As the reader's shell knows this program: `cargo run` puts it on nobody's path.
+fn program() -> String {
+    let called = std::env::args_os().next().map(|name| name.to_string_lossy().into_owned());
+    called.filter(|name| !name.is_empty()).unwrap_or_else(|| "tongdao".to_owned())
+}
+
+fn announcement(addresses: &Value, built_in: bool, program: &str) -> String {
     let text = |name: &str| addresses.get(name).and_then(Value::as_str).unwrap_or_default();
     let mut lines = vec![
         format!("tongdao {} is ready, with {}", env!("CARGO_PKG_VERSION"), text("configuration")),
@@ -161,7 +171,7 @@ fn announcement(addresses: &Value, built_in: bool) -> String {
     }
     if built_in {
         lines.push("\nmake the first charge, from another terminal in this directory:".to_owned());
-        lines.push("  tongdao charge create --amount 19.99 --subject 演示月卡".to_owned());
+        lines.push(format!("  {program} charge create --amount 19.99 --subject 演示月卡"));
     }
     lines.join("\n")
 }
@@ -176,6 +186,6 @@ mod tests {
             "configuration": "the built-in configuration", "public": "http://127.0.0.1:8080",
             "admin": "http://127.0.0.1:8081", "admin_socket": "data/admin.sock", "sandbox": "http://127.0.0.1:9100"
         });
-        insta::assert_snapshot!(announcement(&addresses, true));
+        insta::assert_snapshot!(announcement(&addresses, true, "target/release/tongdao"));
     }
 }

@@ -152,13 +152,19 @@ fn ensure_file(path: &Path, content: &str) -> std::io::Result<()> {
 }
 
 fn load_file(path: &str) -> Result<Secret, String> {
-    let said = |error: std::io::Error| format!("cannot read {path}: {}", error.kind());
+    let said = |error: std::io::Error| format!("cannot read {path}: {}", why(&error));
     let length = std::fs::metadata(path).map_err(said)?.len();
     if length > FILE_BYTES_MAX {
         return Err(format!("{path} is too large for a secret"));
     }
     let secret = Secret::new(std::fs::read(path).map_err(said)?);
     if secret.is_blank() { Err(format!("the secret in {path} is empty")) } else { Ok(secret) }
+}
+
+/// Why a file could not be read, in words of a file system.
+pub(super) fn why(error: &std::io::Error) -> String {
+    let kind = error.kind();
+    if kind == std::io::ErrorKind::NotFound { "there is no such file".to_owned() } else { kind.to_string() }
 }
 
 fn source_of(node: Node) -> Result<SecretSource, String> {

@@ -96,7 +96,11 @@ const FAULTY: &[(&str, &str, &str)] = &[
     ("admin-canary-1", "", "line 4: server.admin_token: the inline secret is empty"),
     ("admin-canary-1", "a b", "server.admin_token: must be visible ASCII"),
     ("merchant-canary-1", "  ", "line 13: merchants[0].keys[0].secret: the inline secret is empty"),
-    ("\"merchant-canary-1\"", "{ file = \"/nowhere/key\" }", "keys[0].secret: cannot read /nowhere/key"),
+    (
+        "\"merchant-canary-1\"",
+        "{ file = \"/nowhere/key\" }",
+        "keys[0].secret: cannot read /nowhere/key: there is no such file",
+    ),
     ("\"merchant-canary-1\"", "{ files = \"x\" }", "keys[0].secret: expected { file = \"…\" } or { env = \"…\" }"),
     ("\"merchant-canary-1\"", "{ env = \"ABSENT\" }", "keys[0].secret: the environment variable ABSENT is not set"),
     ("  secret = \"merchant-canary-1\"", "", "merchants[0].keys[0].secret: is required"),
@@ -311,7 +315,7 @@ fn unwise_settings_are_warned_of() {
 #[test]
 fn a_file_that_is_not_there_is_one_fault() {
     let faults = Config::load_with(Some(Path::new("/nowhere/x.toml")), &Env::new(), fake::REGISTRY).unwrap_err();
-    assert_eq!(faults.to_string(), "/nowhere/x.toml: 1 fault\n  cannot be read: entity not found");
+    assert_eq!(faults.to_string(), "/nowhere/x.toml: 1 fault\n  cannot be read: there is no such file");
 }
 
 /// The provider sections of a shipped file replaced by the fake's, its files left unread.

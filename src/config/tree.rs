@@ -118,7 +118,9 @@ pub(super) fn read_text_files(node: &mut Node, path: &str, report: &Report) {
             if let Some(Value::Text(file)) = table.get("text_file").map(|file| &file.value) {
                 match std::fs::read_to_string(file) {
                     Ok(text) => node.value = Value::Text(text.trim().to_owned()),
-                    Err(error) => report.fault(path, &node.origin, format!("cannot read {file}: {}", error.kind())),
+                    Err(error) => {
+                        report.fault(path, &node.origin, format!("cannot read {file}: {}", super::secret::why(&error)))
+                    }
                 }
                 return;
             }

@@ -261,9 +261,9 @@ label! {
         Http4xx = "http_4xx",
         /// The shop is broken, or answered 2xx with something else.
         Http5xx = "http_5xx",
-        /// No whole answer in time, or a connection that broke.
+        /// No whole answer in time.
         Timeout = "timeout",
-        /// No connection.
+        /// No connection, or one that broke.
         Connect = "connect",
         /// TLS failed.
         Tls = "tls",
