@@ -29,9 +29,11 @@ impl Secrets for Inline {
     }
 }
 
-fn account(key: &KeyPair) -> Box<dyn Provider> {
-    let private: aws_lc_rs::encoding::Pkcs8V1Der<'_> = key.as_der().unwrap();
-    let public: aws_lc_rs::encoding::PublicKeyX509Der<'_> = key.public_key().as_der().unwrap();
+/// The account of a merchant who signs with a key of his own, never with the provider's.
+fn account(provider: &KeyPair) -> Box<dyn Provider> {
+    let merchant = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let private: aws_lc_rs::encoding::Pkcs8V1Der<'_> = merchant.as_der().unwrap();
+    let public: aws_lc_rs::encoding::PublicKeyX509Der<'_> = provider.public_key().as_der().unwrap();
     let section = serde_json::json!({
         "base_url": "http://127.0.0.1:9", "app_id": "wx5a2d0c4e1f8b7a63", "mch_id": "1900000001",
         "merchant_serial": "0123456789ABCDEF0123456789ABCDEF01234567",
