@@ -1,8 +1,8 @@
 //! Forged WeChat Pay callbacks, made of genuine ones; some are signed with WeChat Pay's own key and are wrong inside.
 
-use super::count;
 use super::fields::bent;
 use super::forging::{Forger, Letter, key_file, signed_with};
+use super::{breaks, count};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -233,7 +233,12 @@ async fn a_signed_callback_that_means_no_payment_pays_nothing() {
     assert_eq!(forger.state().await, before);
     forger.takes(&charge, &letter).await;
     // The same trade for a second order, which the provider cannot mean: never a second payment.
-    forger.post(&saying(&letter, |said| said["out_trade_no"] = victims_no.clone())).await;
+    for _ in 0..2 {
+        forger.post(&saying(&letter, |said| said["out_trade_no"] = victims_no.clone())).await;
+    }
+    let named = breaks(&forger.world).await;
+    assert_eq!(named.as_array().map(Vec::len), Some(1), "one break, however often it is said: {named}");
+    assert_eq!((&named[0]["kind"], &named[0]["charge"]), (&json!("duplicate"), &victim["id"]));
     let victim = forger.world.charge(victim["id"].as_str().unwrap()).await;
     assert_eq!((victim["status"].as_str(), victim["delivery"]["status"].as_str()), (Some("open"), Some("none")));
 }
