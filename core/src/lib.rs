@@ -7,12 +7,14 @@
 
 pub mod attempt;
 pub mod charge;
+pub mod day;
 pub mod delivery;
 pub mod effect;
 pub mod ids;
 pub mod money;
 pub mod overrides;
 pub mod provider;
+pub mod reconcile;
 pub mod refund;
 pub mod routing;
 pub mod secret;

@@ -10,6 +10,7 @@ mod callback;
 mod message;
 mod order;
 mod outcome;
+mod statement;
 
 pub use build::{Build, BuildInput, Environment, OptionFault, Registration, Secrets};
 pub use callback::{CallbackRequest, Notice, NoticeKind, RefundNotice, Rejected, Verdict};
@@ -17,6 +18,12 @@ pub use message::{HttpCall, HttpReply, Method, Next, Nonce};
 pub use order::{AttemptOrder, CodeLife, Payer, RefundOrder, Scene};
 pub use outcome::{ErrorClass, Failure, Outcome, Pay, PayKind, Payment, RefundOutcome};
 
+pub use statement::{
+    LineKind, LineStatus, Seal, StatementBytes, StatementFault, StatementLine, StatementOutcome, StatementTerms,
+    StatementTotals, Tally,
+};
+
+use crate::day::Day;
 use crate::ids::ProviderId;
 use crate::time::UnixMillis;
 
@@ -103,6 +110,39 @@ pub trait Provider: Send + Sync {
     ) -> Result<Next<RefundOutcome>, Unsupported>;
     /// Reads a refund query's reply.
     fn read_refund_query(&self, asked: &RefundOrder, reply: &HttpReply, now: UnixMillis) -> Next<RefundOutcome>;
+
+    /// When the statements of this protocol are cut and there; `None` where it has none.
+    fn statement_terms(&self) -> Option<StatementTerms> {
+        None
+    }
+    /// Writes a request for the statement of a day.
+    ///
+    /// # Errors
+    /// `Unsupported` where the protocol has none.
+    fn statement(&self, day: Day, now: UnixMillis, nonce: Nonce) -> Result<HttpCall, Unsupported> {
+        let _unused = (day, now, nonce);
+        Err(Unsupported("this protocol has no statements"))
+    }
+    /// Reads the answer; `nonce` signs the download that may follow.
+    fn read_statement(&self, day: Day, reply: &HttpReply, now: UnixMillis, nonce: Nonce) -> StatementOutcome {
+        let _unused = (day, reply, now, nonce);
+        StatementOutcome::Absent
+    }
+    /// Reads a whole file and gives each line to `each`, in constant memory, then checks the seal and the file's own
+    /// totals. A caller that books lines reads it twice: nothing may be booked from a file that ends in a fault.
+    ///
+    /// # Errors
+    /// The first fault found, with its line; or whatever `each` answers.
+    fn read_statement_file(
+        &self,
+        day: Day,
+        file: &mut dyn StatementBytes,
+        seal: Option<&Seal>,
+        each: &mut dyn FnMut(StatementLine) -> Result<(), StatementFault>,
+    ) -> Result<StatementTotals, StatementFault> {
+        let _unused = (day, file, seal, each);
+        Err(StatementFault::File("this protocol has no statements".to_owned()))
+    }
 
     /// Verifies and reads a callback of this account. Only here can a `Notice` come from.
     ///
