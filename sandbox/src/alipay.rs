@@ -13,6 +13,8 @@ mod notify;
 mod refund;
 mod request;
 mod sign;
+mod statement;
+mod statement_rows;
 mod trade;
 
 use std::sync::Arc;
@@ -21,19 +23,23 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    http::{HeaderValue, Response},
+    http::{HeaderValue, Response, header},
     routing::{get, post},
 };
 
 use answer::{Node, Refusal};
 use create::Desk;
+pub(crate) use refund::request_no;
 use request::{Call, Method, Rejected};
 
 use crate::{
     callbacks,
     faults::{Drawn, FaultKind, Operation, Scope},
-    formats::form::{self, Fields},
-    ledger::{Book, Order, OrderKey, RefundKey, RefundState},
+    formats::{
+        beijing,
+        form::{self, Fields},
+    },
+    ledger::{Book, Order, OrderKey, Payment, Refund, RefundKey, RefundState},
     options::ProviderName,
     payers::{self, ScanRequest},
     refunds, serve,
@@ -53,6 +59,7 @@ impl Wire for Alipay {
         Router::new()
             .route("/gateway.do", get(gateway).post(gateway))
             .route("/cashier/pay", post(pay))
+            .route("/downloadBillFile.resource", get(statement::download))
             .with_state(world.clone())
     }
 
@@ -62,6 +69,16 @@ impl Wire for Alipay {
 
     fn payer(&self, _world: &World, order: &Order) -> String {
         order.field("buyer_id").to_owned()
+    }
+
+    fn filled(&self, world: &World, order: &mut Order, at: i64) -> Payment {
+        let trade_no = create::filled(order, &world.dice, at);
+        Payment { trade_no, amount: order.amount, paid_at: at, payer: order.field("buyer_id").to_owned() }
+    }
+
+    fn filled_refund(&self, world: &World, refund: &mut Refund, at: i64) {
+        refund.refund_trade_no = format!("{}{:020}", beijing::compact_day(at), world.dice.roll());
+        refund.fields.insert("reason".to_owned(), String::new());
     }
 
     /// 4 m, 10 m, 10 m, 1 h, 2 h, 6 h, 15 h.
@@ -94,6 +111,7 @@ impl Wire for Alipay {
 }
 
 async fn gateway(State(world): State<Arc<World>>, request: Request) -> Response<Body> {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned();
     let Some(fields) = read(request).await else {
         let refusal = Refusal::invalid("isv.invalid-parameter", "参数无效");
         return json(answer::unsigned("", &refusal.node()));
@@ -102,7 +120,9 @@ async fn gateway(State(world): State<Arc<World>>, request: Request) -> Response<
     match request::check(&fields, keys) {
         Err(rejected) => reject(&world, &fields, &rejected),
         Ok(call) if call.method.is_front() => open_cashier(&world, &call).await,
-        Ok(call) => operate(&world, &call, request::field(&fields, "method").unwrap_or_default()).await,
+        Ok(call) => {
+            operate(&world, &Call { host, ..call }, request::field(&fields, "method").unwrap_or_default()).await
+        }
     }
 }
 
@@ -188,6 +208,7 @@ fn perform(world: &Arc<World>, call: &Call, drawn: &Drawn, made: &mut Option<Ord
         Method::Cancel => cancel(world, call, now),
         Method::Refund => give_back(world, call, drawn),
         Method::RefundQuery => world.ledger.read(|book| refund::query(book, call, lagging)),
+        Method::Statement => statement::announce(world, call, drawn.twist),
         Method::PagePay | Method::WapPay | Method::AppPay => Err(biz::wrong("method")),
     }
 }
@@ -286,6 +307,7 @@ fn scope(call: &Call) -> Scope<'_> {
             Method::Close | Method::Cancel => Operation::Close,
             Method::Refund => Operation::Refund,
             Method::RefundQuery => Operation::RefundQuery,
+            Method::Statement => Operation::Statement,
         },
     }
 }

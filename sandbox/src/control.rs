@@ -19,6 +19,7 @@ use crate::ledger::{Book, LedgerView, OrderKey, RefundKey, RefundState};
 use crate::options::ProviderName;
 use crate::payers::{self, PayerHabits, ScanRequest};
 use crate::refunds;
+use crate::statements::Planted;
 use crate::world::World;
 
 type Shared = State<Arc<World>>;
@@ -34,6 +35,7 @@ pub(crate) fn router(world: &Arc<World>) -> Router {
         .route("/accounts", get(accounts))
         .route("/callbacks/resend", post(resend))
         .route("/refunds/end", post(end_refund))
+        .route("/statements", get(show_statements).post(set_statements))
         .with_state(world.clone())
 }
 
@@ -125,6 +127,28 @@ struct EndRefund {
 async fn end_refund(State(world): Shared, Json(asked): Json<EndRefund>) -> StatusCode {
     let key = RefundKey { provider: asked.provider, account: asked.account, refund_no: asked.refund_no };
     if refunds::finish(&world, key, asked.state) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
+}
+
+#[derive(Serialize)]
+struct StatementsPage {
+    ready_at_once: bool,
+    planted: Vec<Planted>,
+}
+
+async fn show_statements(State(world): Shared) -> Json<StatementsPage> {
+    let statements = &world.statements;
+    Json(StatementsPage { ready_at_once: statements.ready_at_once(), planted: statements.planted() })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetStatements {
+    ready_at_once: bool,
+}
+
+async fn set_statements(State(world): Shared, Json(wish): Json<SetStatements>) -> StatusCode {
+    world.statements.set_ready_at_once(wish.ready_at_once);
+    StatusCode::NO_CONTENT
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! were not there. Guards: without settings nothing ever fails. Must not know: how a provider words an error.
 
 mod fault;
+mod statement;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 pub use fault::{Fault, FaultKind};
+pub use statement::StatementFault;
+pub(crate) use statement::StatementTwist;
 
 use crate::dice::Dice;
 use crate::options::ProviderName;
@@ -71,19 +74,6 @@ pub(crate) struct Drawn {
     pub(crate) refund_state: Option<crate::ledger::RefundState>,
     pub(crate) refund_delay_s: Option<u64>,
     pub(crate) twist: StatementTwist,
-}
-
-/// What chance decided for one statement.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct StatementTwist {
-    /// The day's first payment is missing.
-    pub(crate) lost_line: bool,
-    /// A payment nobody asked for stands at the end.
-    pub(crate) extra_line: bool,
-    /// The day's first payment is one fen too high.
-    pub(crate) wrong_line: bool,
-    /// The published hash is not the file's.
-    pub(crate) wrong_hash: bool,
 }
 
 impl Drawn {
@@ -158,6 +148,16 @@ impl Faults {
             drawn
         })
         .unwrap_or_default()
+    }
+
+    /// Whether a fault says once more that a statement is not ready.
+    pub(crate) fn delays_statement(&self, scope: &Scope<'_>, now: i64) -> bool {
+        self.with_match(scope, now, |fault| {
+            let left = fault.statement.not_ready;
+            fault.statement.not_ready = left.saturating_sub(1);
+            left > 0
+        })
+        .unwrap_or(false)
     }
 
     /// Draws what happens to the callbacks of one event.

@@ -58,7 +58,8 @@ pub(crate) fn client() -> reqwest::Client {
     builder.no_proxy().timeout(Duration::from_secs(5)).build().unwrap()
 }
 
-fn keys_dir() -> PathBuf {
+/// Where the keys of the default accounts lie, made once for all tests.
+pub(crate) fn keys_dir() -> PathBuf {
     static MADE: LazyLock<PathBuf> = LazyLock::new(|| {
         let dir = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/sandbox-test-keys"));
         Keys::open(&dir, &Accounts::default()).unwrap();

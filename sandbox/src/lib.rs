@@ -21,6 +21,7 @@ mod options;
 mod payers;
 mod refunds;
 mod serve;
+mod statements;
 mod tasks;
 mod unionpay;
 mod wechatpay;
@@ -34,11 +35,12 @@ use serde::Serialize;
 
 pub use callbacks::CallbackView;
 pub use clock::Clock;
-pub use faults::{Fault, FaultKind, FaultScope, FaultSetting, Operation};
+pub use faults::{Fault, FaultKind, FaultScope, FaultSetting, Operation, StatementFault};
 pub use keys::KeysError;
 pub use ledger::{LedgerView, OrderState, OrderView, PaymentView, RefundState, RefundView};
 pub use options::{Accounts, AlipayAccount, Options, ProviderName, UnionpayAccount, WechatpayAccount};
 pub use payers::{PayerHabits, ScanRefused, ScanRequest, Scanned};
+pub use statements::{Fill, FillRefused, Filled, Planted, PlantedKind, Returned};
 
 use wire::Wire;
 use world::World;
@@ -98,6 +100,7 @@ impl Sandbox {
             faults: faults::Faults::new(),
             payers: payers::Payers::new(options.payers.clone()),
             callbacks: callbacks::Callbacks::new()?,
+            statements: statements::Statements::new(options.statements_ready_at_once),
             tasks: tasks::Tasks::new(),
             unit_ms: options.callback_unit_ms,
         });
@@ -171,6 +174,28 @@ impl Sandbox {
     pub fn end_refund(&self, provider: ProviderName, account: &str, refund_no: &str, state: RefundState) -> bool {
         let key = ledger::RefundKey { provider, account: account.to_owned(), refund_no: refund_no.to_owned() };
         refunds::finish(&self.world, key, state)
+    }
+
+    /// Books payments and refunds that nobody made over HTTP, spread evenly over a statement's day (`yyyy-MM-dd`), and
+    /// answers them in the same order. All of them or, when one is refused, none. No callback is sent.
+    pub fn fill(
+        &self,
+        provider: ProviderName,
+        account: &str,
+        day: &str,
+        wishes: &[Fill],
+    ) -> Result<Vec<Filled>, FillRefused> {
+        statements::fill(&self.world, (provider, account), day, wishes)
+    }
+
+    /// Every difference that faults worked into statements, as each day's file was last asked for.
+    pub fn planted(&self) -> Vec<Planted> {
+        self.world.statements.planted()
+    }
+
+    /// Whether a day's statement is there at once, today's too.
+    pub fn set_statements_ready_at_once(&self, at_once: bool) {
+        self.world.statements.set_ready_at_once(at_once);
     }
 
     /// Closes every socket and ends every task.

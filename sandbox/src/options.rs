@@ -54,6 +54,8 @@ pub struct Options {
     pub callback_unit_ms: u64,
     /// Simulated payers; off by default.
     pub payers: PayerHabits,
+    /// A day's statement is there at once, today's too, instead of on the next morning. For demos and tests.
+    pub statements_ready_at_once: bool,
     /// Seed of everything drawn by chance, together with the clock's time at the start: a restart under a running clock
     /// must not give out the same trade numbers and nonces again.
     pub seed: u64,
@@ -73,6 +75,7 @@ impl Options {
             clock: Clock::system(),
             callback_unit_ms: 1000,
             payers: PayerHabits::default(),
+            statements_ready_at_once: false,
             seed: 1,
         }
     }

@@ -108,7 +108,7 @@ fn proxy_page() -> Response<Body> {
 async fn truncated(response: Response<Body>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     head.headers.remove(header::CONTENT_LENGTH);
-    let mut bytes = body_of(body).await.unwrap_or_default();
+    let mut bytes = axum::body::to_bytes(body, usize::MAX).await.map(|bytes| bytes.to_vec()).unwrap_or_default();
     bytes.truncate(bytes.len() / 2);
     Response::from_parts(head, Body::from(bytes))
 }

@@ -12,6 +12,8 @@ mod order;
 mod query;
 mod refund;
 mod sign;
+mod statement;
+mod statement_rows;
 
 use std::sync::Arc;
 
@@ -31,7 +33,7 @@ use sign::{Fields, SignMethod};
 use crate::{
     callbacks,
     faults::{Drawn, FaultKind, Operation, Scope},
-    ledger::{Order, OrderKey},
+    ledger::{Order, OrderKey, Payment, Refund},
     options::ProviderName,
     payers, refunds, serve,
     wire::{Event, OutgoingCallback, Sending, Wire},
@@ -53,6 +55,7 @@ impl Wire for Unionpay {
             .route("/gateway/api/backTransReq.do", post(back))
             .route("/gateway/api/queryTrans.do", post(query_trans))
             .route("/cashier/pay", post(front::pay))
+            .route("/", post(file))
             .with_state(world.clone())
     }
 
@@ -62,6 +65,19 @@ impl Wire for Unionpay {
 
     fn payer(&self, _world: &World, _order: &Order) -> String {
         "621226******0048".to_owned()
+    }
+
+    fn filled(&self, world: &World, order: &mut Order, at: i64) -> Payment {
+        order.product = "qr".to_owned();
+        let key = order.key.clone();
+        order.fields = order::filled(("01", "07"), &key.account, &key.order_no, at);
+        let trade_no = order::filled_query_id(world.statements.next_count(), at);
+        Payment { trade_no, amount: order.amount, paid_at: at, payer: self.payer(world, order) }
+    }
+
+    fn filled_refund(&self, world: &World, refund: &mut Refund, at: i64) {
+        refund.fields = order::filled(("04", "00"), &refund.key.account, &refund.key.refund_no, at);
+        refund.refund_trade_no = order::filled_query_id(world.statements.next_count(), at);
     }
 
     /// Five sends: 1, 2, 4 and 5 minutes between them.
@@ -169,6 +185,15 @@ async fn query_trans(State(world): State<Arc<World>>, request: Request) -> Respo
         }
         Err(refused) => refuse(&world, &refused),
     }
+}
+
+/// The file address: a day's statement (protocol notes 9).
+async fn file(State(world): State<Arc<World>>, request: Request) -> Response<Body> {
+    let (fields, method) = match receive(&world, request).await {
+        Ok(received) => received,
+        Err(refused) => return refuse(&world, &refused),
+    };
+    gate(&world, (&fields, method), Operation::Statement, |drawn| statement::answer(&world, &fields, drawn.twist)).await
 }
 
 type Asked<'a> = (&'a Fields, SignMethod);

@@ -22,7 +22,8 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::clock::beijing;
-use crate::ledger::Order;
+use crate::formats::beijing::compact_day;
+use crate::ledger::{Order, Payment, Refund};
 use crate::options::ProviderName;
 use crate::wire::{OutgoingCallback, Sending, Wire};
 use crate::world::World;
@@ -68,6 +69,24 @@ impl Wire for Wechatpay {
             "" => format!("oUpF8u{}", world.dice.text(22)),
             openid => openid.to_owned(),
         }
+    }
+
+    fn filled(&self, world: &World, order: &mut Order, at: i64) -> Payment {
+        order.product = "native".to_owned();
+        for (name, value) in [("trade_type", "NATIVE"), ("mode", "certificate")] {
+            order.fields.insert(name.to_owned(), value.to_owned());
+        }
+        let (day, low, high) = (compact_day(at), world.dice.below(1_000_000), world.dice.below(10_000_000_000));
+        let payer = format!("oUpF8u{:022}", world.dice.roll());
+        Payment { trade_no: format!("4200{low:06}{day}{high:010}"), amount: order.amount, paid_at: at, payer }
+    }
+
+    fn filled_refund(&self, world: &World, refund: &mut Refund, at: i64) {
+        let (day, low, high) = (compact_day(at), world.dice.below(1_000_000), world.dice.below(100_000_000_000));
+        refund.refund_trade_no = format!("5030{low:06}{day}{high:011}");
+        refund.fields = [("mode", "certificate"), ("funds_account", "UNSETTLED")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
     }
 
     fn retry_waits_s(&self) -> &'static [u64] {

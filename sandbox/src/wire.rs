@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::callbacks;
-use crate::ledger::{Book, Order, OrderKey, RefundKey};
+use crate::ledger::{Book, Order, OrderKey, Payment, Refund, RefundKey};
 use crate::options::ProviderName;
 use crate::world::World;
 
@@ -39,6 +39,12 @@ pub(crate) trait Wire: Send + Sync {
 
     /// A payer reached the order, before any payment: here a provider makes its trade, where it does so at the scan.
     fn scanned(&self, _world: &World, _book: &mut Book, _key: &OrderKey) {}
+
+    /// Completes an order that is booked as created and paid at this time, without any message; answers its payment.
+    fn filled(&self, world: &World, order: &mut Order, at: i64) -> Payment;
+
+    /// The same for a refund: its fields and the provider's own number for it.
+    fn filled_refund(&self, world: &World, refund: &mut Refund, at: i64);
 
     /// A payment was booked. Every provider tells the merchant, unless the payment itself was wrong.
     fn paid(&self, world: &Arc<World>, key: &OrderKey) {

@@ -12,6 +12,7 @@ use crate::keys::Keys;
 use crate::ledger::Ledger;
 use crate::options::{Accounts, ProviderName};
 use crate::payers::Payers;
+use crate::statements::Statements;
 use crate::tasks::Tasks;
 use crate::wire::Wire;
 
@@ -25,6 +26,7 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     pub(crate) payers: Payers,
     pub(crate) callbacks: Callbacks,
+    pub(crate) statements: Statements,
     pub(crate) tasks: Tasks,
     /// Real milliseconds of one second in a provider's schedule.
     pub(crate) unit_ms: u64,

@@ -1,6 +1,7 @@
 // The official npm package `alipay-sdk` as an unrelated merchant of the sandbox's Alipay server, in key mode and in
 // certificate mode: its signed requests are accepted, the answers and notifies verify there, changed ones do not.
 // `validateSign` makes the package throw on an answer that does not verify.
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { AlipaySdk } from 'alipay-sdk';
@@ -58,6 +59,31 @@ async function sells(mode, sdk) {
   check(`${mode}: badly signed answer refused`, await refused(() => ask('alipay.trade.query', { outTradeNo: paid.outTradeNo })));
 }
 
+async function readsTheStatement(mode, sdk) {
+  const day = new Date(Date.now() + 8 * 3600e3).toISOString().slice(0, 10);
+  const ask = () => sdk.exec('alipay.data.dataservice.bill.downloadurl.query', { bizContent: { billType: 'trade', billDate: day } }, { validateSign: true });
+  await control('/statements', { ready_at_once: false });
+  const early = await ask();
+  check(`${mode}: no statement of today`, early.code === '40004' && early.subCode === 'isv.invalid_arguments', early);
+  await control('/statements', { ready_at_once: true });
+  const told = await ask();
+  check(`${mode}: address of the statement`, told.code === '10000' && told.billDownloadUrl?.includes('/downloadBillFile.resource?'), told);
+  const file = Buffer.from(await (await fetch(told.billDownloadUrl)).arrayBuffer());
+  const opened = spawnSync('python3', ['read_zip.py'], { input: file, encoding: 'utf8' });
+  check(`${mode}: an unrelated reader opens the ZIP`, opened.status === 0, opened.stderr);
+  const texts = JSON.parse(opened.stdout || '{}');
+  const stem = `20880000000000010156_${day.replaceAll('-', '')}_业务明细`;
+  check(`${mode}: its entries are named in GBK`, Object.keys(texts).join() === `${stem}.csv,${stem}(汇总).csv`, Object.keys(texts));
+  const lines = (texts[`${stem}.csv`] ?? '').split('\r\n');
+  const header = lines.find((line) => line.startsWith('支付宝交易号,'))?.split(',') ?? [];
+  const rows = lines.filter((line) => /^\d/.test(line)).map((line) => Object.fromEntries(line.split(',').map((cell, at) => [header[at], cell.trim()])));
+  const sum = (kind, column) => rows.filter((row) => row['业务类型'] === kind).reduce((total, row) => total + Math.round(row[column] * 100), 0);
+  const refunds = rows.filter((row) => row['业务类型'] === '退款').length;
+  check(`${mode}: payments and refunds stand in it`, refunds > 0 && sum('交易', '服务费（元）') === -12 * (rows.length - refunds) && sum('退款', '订单金额（元）') === -500 * refunds, rows);
+  const total = (sum('交易', '订单金额（元）') / 100).toFixed(2);
+  check(`${mode}: the sums add up`, lines.some((line) => line.startsWith(`#交易合计：${rows.length - refunds}笔，商家实收共${total}元`)), lines.slice(-5));
+}
+
 async function opensCashiers(mode, sdk) {
   const bizContent = { outTradeNo: number(), totalAmount: '19.99', subject: '点卡', productCode: 'FAST_INSTANT_TRADE_PAY' };
   const url = sdk.pageExec('alipay.trade.page.pay', 'GET', { bizContent, notifyUrl, returnUrl: notifyUrl });
@@ -77,5 +103,6 @@ for (const [mode, keys] of Object.entries(modes)) {
   const sdk = new AlipaySdk({ ...account, ...keys });
   await sells(mode, sdk);
   await opensCashiers(mode, sdk);
+  await readsTheStatement(mode, sdk);
 }
 server.close();

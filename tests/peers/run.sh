@@ -63,6 +63,7 @@ done
 
 if start_daemon; then
   peer python wechatpay_merchant.py
+  peer node wechatpay_statement.mjs
   peer node alipay_merchant.mjs
   peer node wechatpay_provider.mjs
   peer node alipay_provider.mjs

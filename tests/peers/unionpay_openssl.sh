@@ -110,6 +110,28 @@ pairs_of_form "$kept/3.request" >"$work/pairs"
 check "sandbox's notify tells of the order" has "$work/pairs" "${order[0]%%=*}" "${order[0]#*=}"
 of_unionpay "sandbox's notify" "$work/pairs"
 
+# The settlement file of the clearing day that runs now, opened by an unrelated reader.
+curl -sS --max-time 10 --json '{"ready_at_once": true}' "$SANDBOX_CONTROL/statements"
+settle_date=$(TZ=Asia/Shanghai date -d '+1 hour' +%m%d)
+signed "$sign_pem" "${frame[@]}" txnType=76 txnSubType=01 bizType=000000 fileType=00 "settleDate=$settle_date"
+curl -sS --max-time 10 "${form[@]}" "$SANDBOX_UNIONPAY/" >"$work/answer"
+pairs_of_answer "$work/answer" >"$work/pairs"
+check "sandbox gives its settlement file" has "$work/pairs" respCode 00
+of_unionpay "settlement file" "$work/pairs"
+field "$work/pairs" fileContent | base64 -d |
+  python3 -c 'import sys, zlib; sys.stdout.buffer.write(zlib.decompress(sys.stdin.buffer.read()))' |
+  python3 read_zip.py >"$work/file.json"
+holds_the_order() {
+  python3 -c 'import json, sys
+texts = json.load(open(sys.argv[1]))
+name = next(name for name in texts if "ZM_" in name)
+rows = [line.encode("gbk") for line in texts[name].split("\r\n")[:-1]]
+assert all(len(row) == 607 for row in rows), [len(row) for row in rows]
+mine = [row for row in rows if row[112:144].decode().strip() == sys.argv[2]]
+assert [(row[66:78], row[166:179], row[180:193]) for row in mine] == [(b"000000001999", b"D000000000012", b"C000000001987")], mine' "$@"
+}
+check "settlement file: the order stands in it" holds_the_order "$work/file.json" "${order[0]#*=}"
+
 # The daemon, judged by what it sends and by what it takes.
 json() { python3 -c 'import json, sys; print(eval("json.load(sys.stdin)" + sys.argv[1]))' "$1" <<<"$2"; }
 wish='{"merchant_order_no": "'"hand$now$RANDOM"'", "amount": 1999, "subject": "点卡 100 元", "channel": "unionpay-main"}'

@@ -2,6 +2,9 @@
 its signed requests are accepted, the answers and callbacks verify and decrypt there, changed ones do not.
 Every 2xx answer is verified inside the package, which raises otherwise."""
 
+import datetime
+import gzip
+import hashlib
 import json
 import os
 import secrets
@@ -82,9 +85,26 @@ def refunds(mode, peer, callbacks, number):
     check(f"{mode}: refund query", status == 200 and json.loads(text)["status"] == "SUCCESS", (status, text))
 
 
+def reads_the_statement(mode, peer, number):
+    control("/statements", {"ready_at_once": True})
+    today = datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=8))).strftime("%Y-%m-%d")
+    status, text = peer.trade_bill(today)
+    told = json.loads(text)
+    check(f"{mode}: address of the statement", status == 200 and told["hash_type"] == "SHA1", (status, text))
+    status, packed = peer.download_bill(told["download_url"])
+    plain = gzip.decompress(packed)
+    check(f"{mode}: the statement has its hash", hashlib.sha1(plain).hexdigest() == told["hash_value"], status)
+    rows = [line.split(",`") for line in plain.decode("utf-8-sig").split("\r\n") if f"`{number}," in line]
+    seen = [(row[9], row[12], row[16], row[19], row[24]) for row in rows]
+    expected = [("SUCCESS", "19.99", "0.00", "", "19.99"), ("REFUND", "0.00", "5.00", "SUCCESS", "0.00")]
+    check(f"{mode}: payment and refund stand in it", seen == expected, seen)
+
+
 def run(mode, port, callbacks, **keys):
     peer = merchant(port, **keys)
-    refunds(mode, peer, callbacks, sells(mode, peer, callbacks))
+    number = sells(mode, peer, callbacks)
+    refunds(mode, peer, callbacks, number)
+    reads_the_statement(mode, peer, number)
 
 
 port, callbacks = checks.serve(lambda path, headers, body: (204, ""))

@@ -58,7 +58,13 @@ pub(crate) fn visit(book: &mut Book, call: &Call, desk: &Desk<'_>) -> Result<(Or
         Method::PagePay => (&["FAST_INSTANT_TRADE_PAY"], false),
         Method::WapPay => (&["QUICK_WAP_WAY", "QUICK_WAP_PAY"], false),
         Method::AppPay => (&["QUICK_MSECURITY_PAY"], true),
-        Method::Precreate | Method::Query | Method::Close | Method::Cancel | Method::Refund | Method::RefundQuery => {
+        Method::Precreate
+        | Method::Query
+        | Method::Close
+        | Method::Cancel
+        | Method::Refund
+        | Method::RefundQuery
+        | Method::Statement => {
             return Err(biz::wrong("method"));
         }
     };
@@ -96,6 +102,17 @@ pub(crate) fn begin(book: &mut Book, key: &OrderKey, desk: &Desk<'_>) {
 pub(crate) fn new_trade_no(dice: &Dice, now: i64) -> String {
     let day: String = beijing::compact(now).chars().take(8).collect();
     format!("{day}2200{}", dice.digits(16))
+}
+
+/// Completes an order that nobody made over HTTP; answers its trade number.
+pub(crate) fn filled(order: &mut Order, dice: &Dice, at: i64) -> String {
+    order.product = "precreate".to_owned();
+    let number = format!("{}2200{:016}", beijing::compact_day(at), dice.below(10_000_000_000_000_000));
+    let buyer = format!("2088{:012}", dice.below(1_000_000_000_000));
+    for (name, value) in [("trade_no", number.clone()), ("buyer_id", buyer), ("gmt_create", beijing::dashed(at))] {
+        order.fields.insert(name.to_owned(), value);
+    }
+    number
 }
 
 const QR_LIFE: Life = Life::Ms(2 * 3_600_000);
@@ -179,7 +196,9 @@ fn read_order(call: &Call, biz: &Biz<'_>, desk: &Desk<'_>) -> Result<Order, Refu
     let life = biz.text("timeout_express", 6)?.unwrap_or(match call.method {
         Method::Precreate => "3h",
         Method::PagePay | Method::WapPay | Method::AppPay => "15d",
-        Method::Query | Method::Close | Method::Cancel | Method::Refund | Method::RefundQuery => "15d",
+        Method::Query | Method::Close | Method::Cancel | Method::Refund | Method::RefundQuery | Method::Statement => {
+            "15d"
+        }
     });
     let echoed = [
         ("life", Some(life)),
@@ -200,7 +219,9 @@ fn product_name(method: Method) -> &'static str {
         Method::PagePay => "page",
         Method::WapPay => "wap",
         Method::AppPay => "app",
-        Method::Query | Method::Close | Method::Cancel | Method::Refund | Method::RefundQuery => "none",
+        Method::Query | Method::Close | Method::Cancel | Method::Refund | Method::RefundQuery | Method::Statement => {
+            "none"
+        }
     }
 }
 

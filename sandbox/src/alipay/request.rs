@@ -24,6 +24,7 @@ pub(crate) enum Method {
     Cancel,
     Refund,
     RefundQuery,
+    Statement,
 }
 
 impl Method {
@@ -38,6 +39,7 @@ impl Method {
             "alipay.trade.cancel" => Self::Cancel,
             "alipay.trade.refund" => Self::Refund,
             "alipay.trade.fastpay.refund.query" => Self::RefundQuery,
+            "alipay.data.dataservice.bill.downloadurl.query" => Self::Statement,
             _ => return None,
         })
     }
@@ -57,6 +59,8 @@ pub(crate) struct Call {
     pub(crate) notify_url: Option<String>,
     pub(crate) return_url: Option<String>,
     pub(crate) biz: Map<String, Value>,
+    /// The host asked, as the caller wrote it.
+    pub(crate) host: String,
 }
 
 /// A call that did not pass; `signed` says whether the application was known by then.
@@ -107,6 +111,7 @@ pub(crate) fn check(fields: &Fields, keys: Option<&AlipayKeys>) -> Result<Call, 
         notify_url: field(fields, "notify_url").map(str::to_owned),
         return_url: field(fields, "return_url").map(str::to_owned),
         biz: read_biz(fields).map_err(signed)?,
+        host: String::new(),
     })
 }
 

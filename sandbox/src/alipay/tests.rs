@@ -6,3 +6,4 @@ mod gateway;
 mod life;
 mod merchant;
 mod refund;
+mod statement;

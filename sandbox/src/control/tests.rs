@@ -81,3 +81,23 @@ async fn faults_and_habits_are_set_read_and_cleared() {
     assert_eq!(person.post("/payers", json!({"pay_ratio": 0.5})).await.0, 204);
     assert!(person.read("/payers").await.contains("0.5"));
 }
+
+#[tokio::test]
+async fn statements_are_made_ready_at_once_and_what_was_planted_is_told() {
+    let merchant = Merchant::start().await;
+    let person = Person::of(&merchant);
+    assert_eq!(person.read("/statements").await, r#"{"ready_at_once":false,"planted":[]}"#);
+    assert_eq!(person.post("/statements", json!({"ready_at_once": true})).await.0, 204);
+    merchant.native("control-01").await;
+    merchant.sandbox.scan(&crate::ScanRequest::code("control-01")).unwrap();
+    let fault = json!({"provider": "wechatpay", "operation": "statement", "fault": {"statement": {"wrong_fee": 1}}});
+    assert_eq!(person.post("/faults", fault).await.0, 204);
+    let ask = crate::wechatpay::tests::merchant::Call::get("/v3/bill/tradebill?bill_date=2026-01-01");
+    assert_eq!(merchant.send(&ask).await.status, 200);
+    let told: Value = serde_json::from_str(&person.read("/statements").await).unwrap();
+    assert_eq!((&told["ready_at_once"], &told["planted"][0]["kind"]), (&json!(true), &json!("wrong_fee")));
+    assert_eq!(
+        (&told["planted"][0]["order_no"], &told["planted"][0]["day"]),
+        (&json!("control-01"), &json!("2026-01-01"))
+    );
+}

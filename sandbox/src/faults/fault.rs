@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::StatementTwist;
+use super::statement::{StatementFault, StatementTwist};
 use crate::ledger::RefundState;
 use crate::wire::Twist;
 
@@ -58,8 +58,10 @@ pub struct Fault {
     pub extra_line: bool,
     /// Statements: the day's first payment is one fen too high.
     pub wrong_line: bool,
-    /// Statements: the published hash is not the file's.
+    /// Statements: the published hash is not the file's; Alipay and UnionPay publish none, there the sums are wrong.
     pub wrong_hash: bool,
+    /// Statements: everything else, by counts.
+    pub statement: StatementFault,
 }
 
 /// The ways a request fails. "Commit" is the moment the provider books what was asked.
@@ -126,6 +128,7 @@ impl Default for Fault {
             extra_line: false,
             wrong_line: false,
             wrong_hash: false,
+            statement: StatementFault::default(),
         }
     }
 }
@@ -148,6 +151,7 @@ impl Fault {
 
     pub(super) fn statement_twist(&self) -> StatementTwist {
         StatementTwist {
+            fault: self.statement,
             lost_line: self.lost_line,
             extra_line: self.extra_line,
             wrong_line: self.wrong_line,

@@ -65,6 +65,8 @@ codes! {
     TOO_LATE = "39" "交易不在受理时间范围内" "2040039";
     /// Debited after `payTimeout`: goes back by itself.
     PAID_TOO_LATE = "42" "扣款成功但交易超过规定支付时间" "2040042";
+    /// There is no such file.
+    NO_FILE = "98" "文件不存在" "8200098";
     /// Refunded before, all of it.
     ALREADY_REFUNDED = "45" "原交易已被成功退货或已被成功撤销" "2040045";
 }

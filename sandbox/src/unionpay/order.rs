@@ -110,6 +110,44 @@ pub(crate) fn new_query_id(dice: &Dice, now: i64) -> String {
     format!("51{time}{}8", dice.digits(6))
 }
 
+/// The fields of a message that nobody sent: what an order or a refund booked without HTTP is known by.
+pub(crate) fn filled((kind, sub_kind): (&str, &str), mer_id: &str, order_no: &str, at: i64) -> Fields {
+    let time = beijing::compact(at);
+    let mut fields: Fields = FRAME.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    for (name, value) in
+        [("txnType", kind), ("txnSubType", sub_kind), ("merId", mer_id), ("orderId", order_no), ("txnTime", &time)]
+    {
+        fields.insert(name.to_owned(), value.to_owned());
+    }
+    fields
+}
+
+const FRAME: [(&str, &str); 6] = [
+    ("version", "5.1.0"),
+    ("encoding", "UTF-8"),
+    ("signMethod", "01"),
+    ("bizType", "000000"),
+    ("accessType", "0"),
+    ("currencyCode", "156"),
+];
+
+/// UnionPay's number for such an order: counted, because a second may hold many.
+pub(crate) fn filled_query_id(count: u64, at: i64) -> String {
+    let time = beijing::compact(at);
+    format!("51{}{:06}8", time.get(2..).unwrap_or_default(), count % 1_000_000)
+}
+
+/// The trace number within a number of UnionPay's own.
+pub(crate) fn trace_no(query_id: &str) -> &str {
+    query_id.get(14..20).unwrap_or_default()
+}
+
+/// The clearing day turns at 23:00: the moment whose calendar day names it.
+pub(crate) fn settled_on(at: i64) -> i64 {
+    const HOUR_MS: i64 = 3_600_000;
+    at.saturating_add(HOUR_MS)
+}
+
 /// Whether the payer was debited after `payTimeout`: such money goes back by itself.
 pub(crate) fn paid_too_late(order: &Order) -> bool {
     match (&order.payment, order.expires_at) {
@@ -120,11 +158,8 @@ pub(crate) fn paid_too_late(order: &Order) -> bool {
 
 /// What a query and a notify say of money that moved at `at` under a number of UnionPay's own.
 pub(crate) fn settlement(query_id: &str, amount: i64, at: i64) -> Fields {
-    // The clearing day turns at 23:00.
-    const HOUR_MS: i64 = 3_600_000;
-    let day: String = beijing::compact(at.saturating_add(HOUR_MS)).chars().skip(4).take(4).collect();
+    let day: String = beijing::compact_day(settled_on(at)).chars().skip(4).collect();
     let time: String = beijing::compact(at).chars().skip(4).collect();
-    let trace: String = query_id.chars().skip(14).take(6).collect();
     [
         ("queryId", query_id),
         ("txnAmt", &amount.to_string()),
@@ -132,7 +167,7 @@ pub(crate) fn settlement(query_id: &str, amount: i64, at: i64) -> Fields {
         ("settleAmt", &amount.to_string()),
         ("settleCurrencyCode", "156"),
         ("settleDate", &day),
-        ("traceNo", &trace),
+        ("traceNo", trace_no(query_id)),
         ("traceTime", &time),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))

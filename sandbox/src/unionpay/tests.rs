@@ -6,3 +6,4 @@ mod front;
 mod merchant;
 mod order;
 mod refund;
+mod statement;

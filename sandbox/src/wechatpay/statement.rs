@@ -2,7 +2,6 @@
 //! Guards: the hash is of the uncompressed file; an address lives five minutes and serves its own merchant only; a day is
 //! ready at nine the next morning. Must not know: how a row is written.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
@@ -13,10 +12,12 @@ use serde_json::{Value, json};
 
 use super::admit::{Admitted, Family, admit};
 use super::refusal::Refusal;
-use super::statement_rows::{Day, Kind};
-use crate::clock::read_rfc3339;
+use super::statement_rows::{Kind, Sheet};
 use crate::faults::{Drawn, Operation, StatementTwist};
+use crate::formats::{beijing, form, gbk, hash, zip};
+use crate::options::ProviderName;
 use crate::serve;
+use crate::statements::{self, Readiness, Span};
 use crate::world::World;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -27,9 +28,9 @@ const AGE_MAX_MS: i64 = 92 * DAY_MS;
 const ADDRESS_MS: i64 = 5 * 60_000;
 
 /// What was asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Asked {
-    bill_date: String,
+    starts_at: i64,
     kind: Kind,
     gzip: bool,
 }
@@ -41,19 +42,19 @@ pub(super) async fn announce(State(world): State<Arc<World>>, request: Request) 
     };
     let work = |drawn: &Drawn| {
         let asked = read(&admitted)?;
-        let file = file(&admitted, &asked, drawn.twist)?;
-        let until = world.now().saturating_add(ADDRESS_MS);
-        let twist = drawn.twist;
-        let marks = [twist.lost_line, twist.extra_line, twist.wrong_line].map(|mark| if mark { '1' } else { '0' });
-        let marks: String = marks.iter().collect();
-        let gzip = if asked.gzip { "GZIP" } else { "NONE" };
-        let token =
-            format!("{}.{}.{gzip}.{until}.{marks}.{}", asked.bill_date, asked.kind.name(), admitted.account.mch_id);
-        let hash = if twist.wrong_hash { "0".repeat(40) } else { hash(&file) };
+        let file = file(&admitted, asked, drawn.twist)?;
+        let sha1 = hash::hex(digest(&SHA1_FOR_LEGACY_USE_ONLY, &file.plain).as_ref());
+        let now = world.now();
+        let token = world.statements.keep(
+            &admitted.account.mch_id,
+            "",
+            file.sent.unwrap_or(file.plain),
+            (now, now.saturating_add(ADDRESS_MS)),
+        );
         Ok(Some(json!({
             "hash_type": "SHA1",
-            "hash_value": hash,
-            "download_url": format!("http://{}/v3/billdownload/file?token={token}%3D", admitted.host),
+            "hash_value": if drawn.twist.wrong_hash { "0".repeat(40) } else { sha1 },
+            "download_url": format!("http://{}/v3/billdownload/file?token={}", admitted.host, form::escape(&token)),
         })))
     };
     admitted.answer(Operation::Statement, work).await
@@ -65,7 +66,7 @@ pub(super) async fn download(State(world): State<Arc<World>>, request: Request) 
         Err(response) => return *response,
     };
     let work = |_: &Drawn| match fetch(&admitted) {
-        Ok(file) => Response::new(Body::from(file)),
+        Ok(body) => Response::new(body),
         Err(refusal) => admitted.refuse(&refusal),
     };
     serve::answer(&world, &admitted.scope(Operation::Statement), |kind| admitted.refuse(&Refusal::of_fault(kind)), work)
@@ -73,16 +74,16 @@ pub(super) async fn download(State(world): State<Arc<World>>, request: Request) 
 }
 
 fn read(admitted: &Admitted) -> Result<Asked, Refusal> {
-    let mut asked = Asked { bill_date: String::new(), kind: Kind::All, gzip: false };
+    let (mut bill_date, mut kind, mut gzip) = (String::new(), Kind::All, false);
     for (name, value) in admitted.parameters() {
         let fits = match (name.as_str(), value.as_str()) {
             ("bill_date", _) => {
-                asked.bill_date.clone_from(&value);
+                bill_date.clone_from(&value);
                 true
             }
-            ("bill_type", _) => Kind::named(&value).inspect(|kind| asked.kind = *kind).is_some(),
+            ("bill_type", _) => Kind::named(&value).inspect(|named| kind = *named).is_some(),
             ("tar_type", "GZIP") => {
-                asked.gzip = true;
+                gzip = true;
                 true
             }
             _ => false,
@@ -91,69 +92,53 @@ fn read(admitted: &Admitted) -> Result<Asked, Refusal> {
             return Err(Refusal::parameter(&format!("/query/{name}"), &Value::from(value), "参数不符合要求", "query"));
         }
     }
-    let starts_at = day_start(&asked.bill_date).ok_or_else(|| Refusal::invalid_request("bill_date格式不正确"))?;
-    let age = admitted.world().now().saturating_sub(starts_at);
-    match age {
-        ..DAY_MS => Err(Refusal::invalid_request("账单日期不能为今天或未来")),
-        DAY_MS..READY_MS => Err(Refusal::new(StatusCode::BAD_REQUEST, "STATEMENT_CREATING", "账单生成中")),
-        AGE_MAX_MS.. => Err(Refusal::invalid_request("仅支持三个月内的账单下载申请")),
-        READY_MS..AGE_MAX_MS => Ok(asked),
+    let starts_at = beijing::read_day(&bill_date).ok_or_else(|| Refusal::invalid_request("bill_date格式不正确"))?;
+    match statements::readiness(admitted.world(), &span(admitted, starts_at), AGE_MAX_MS) {
+        Readiness::NotOver => Err(Refusal::invalid_request("账单日期不能为今天或未来")),
+        Readiness::Creating => Err(Refusal::new(StatusCode::BAD_REQUEST, "STATEMENT_CREATING", "账单生成中")),
+        Readiness::TooOld => Err(Refusal::invalid_request("仅支持三个月内的账单下载申请")),
+        Readiness::Ready => Ok(Asked { starts_at, kind, gzip }),
     }
 }
 
-/// The day's file, uncompressed.
-fn file(admitted: &Admitted, asked: &Asked, twist: StatementTwist) -> Result<Vec<u8>, Refusal> {
-    let starts_at = day_start(&asked.bill_date).unwrap_or_default();
-    let day = Day {
-        mch_id: &admitted.account.mch_id,
-        app_id: &admitted.account.app_id,
+fn span(admitted: &Admitted, starts_at: i64) -> Span<'_> {
+    Span {
+        provider: ProviderName::Wechatpay,
+        account: &admitted.account.mch_id,
         starts_at,
         ends_at: starts_at.saturating_add(DAY_MS),
         ready_at: starts_at.saturating_add(READY_MS),
-    };
-    let text = admitted.world().ledger.read(|book| day.write(book, asked.kind, twist));
-    let text = text.ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "NO_STATEMENT_EXIST", "账单文件不存在"))?;
-    Ok(text.into_bytes())
+    }
 }
 
-fn fetch(admitted: &Admitted) -> Result<Vec<u8>, Refusal> {
+/// The day's file, and how it goes over the wire where that differs.
+struct File {
+    plain: Vec<u8>,
+    sent: Option<Vec<u8>>,
+}
+
+fn file(admitted: &Admitted, asked: Asked, twist: StatementTwist) -> Result<File, Refusal> {
+    let span = span(admitted, asked.starts_at);
+    let sheet = Sheet { mch_id: &admitted.account.mch_id, app_id: &admitted.account.app_id, span, twist };
+    let text =
+        statements::with_lines(admitted.world(), &span, twist, |_, lines| sheet.write(lines, asked.kind)).flatten();
+    let text = text.ok_or_else(|| Refusal::new(StatusCode::BAD_REQUEST, "NO_STATEMENT_EXIST", "账单文件不存在"))?;
+    let mut plain = if twist.fault.wrong_encoding { gbk::encode(&text) } else { text.into_bytes() };
+    twist.cut(&mut plain);
+    let sent = asked.gzip.then(|| zip::Deflated::with_run(&plain, b'\n', twist.fault.bomb_mib).gzip());
+    Ok(File { plain, sent })
+}
+
+fn fetch(admitted: &Admitted) -> Result<Body, Refusal> {
     let gone = || Refusal::invalid_request("下载地址已失效");
     let parameters = admitted.parameters();
     let [(name, token)] = parameters.as_slice() else {
         return Err(gone());
     };
-    let parts: Vec<&str> = token.trim_end_matches('=').split('.').collect();
-    let ([bill_date, kind, gzip, until, marks, mch_id], "token") = (parts.as_slice(), name.as_str()) else {
-        return Err(gone());
-    };
-    let until: i64 = until.parse().map_err(|_| gone())?;
-    if admitted.world().now() >= until {
-        return Err(gone());
-    }
-    if *mch_id != admitted.account.mch_id {
+    let statements = &admitted.world().statements;
+    let kept = statements.kept(token, admitted.world().now()).filter(|_| name == "token").ok_or_else(gone)?;
+    if kept.account != admitted.account.mch_id {
         return Err(Refusal::new(StatusCode::FORBIDDEN, "NO_AUTH", "商户无权限"));
     }
-    let asked =
-        Asked { bill_date: (*bill_date).to_owned(), kind: Kind::named(kind).ok_or_else(gone)?, gzip: *gzip == "GZIP" };
-    let mark = |index: usize| marks.chars().nth(index) == Some('1');
-    let twist = StatementTwist { lost_line: mark(0), extra_line: mark(1), wrong_line: mark(2), wrong_hash: false };
-    let plain = file(admitted, &asked, twist)?;
-    Ok(if asked.gzip { zipped(&plain) } else { plain })
-}
-
-fn zipped(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    let written = encoder.write_all(plain).and_then(|()| encoder.finish());
-    written.unwrap_or_default()
-}
-
-fn day_start(bill_date: &str) -> Option<i64> {
-    if bill_date.len() != 10 {
-        return None;
-    }
-    read_rfc3339(&format!("{bill_date}T00:00:00+08:00"))
-}
-
-fn hash(file: &[u8]) -> String {
-    digest(&SHA1_FOR_LEGACY_USE_ONLY, file).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(Body::from(kept.bytes))
 }

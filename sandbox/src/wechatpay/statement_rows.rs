@@ -1,22 +1,13 @@
 //! The rows of a statement (section 1.5): UTF-8 with a mark, CRLF, a backtick before every value, sums at the end.
-//! Guards: every payment and refund of the day stands once; amounts are yuan with two places.
-//! Must not know: HTTP.
+//! Guards: every line of the day stands once; amounts are yuan with two places, fees with five as in the published
+//! sample; what merchants wrote cannot leave its cell. Must not know: HTTP, which lines a day holds.
 
-use std::collections::BTreeMap;
+use std::fmt::Write;
 
-use crate::clock::beijing;
 use crate::faults::StatementTwist;
-use crate::ledger::{Book, Order, Payment, Refund, RefundState};
-use crate::options::ProviderName;
-
-/// Fee of 0.60 %, in basis points.
-const FEE_BPS: i64 = 60;
-
-const ALL: &str = "交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,货币种类,应结订单金额,代金券金额,微信退款单号,商户退款单号,退款金额,充值券退款金额,退款类型,退款状态,商品名称,商户数据包,手续费,费率,订单金额,申请退款金额,费率备注";
-const SUCCESS: &str = "交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,货币种类,应结订单金额,代金券金额,商品名称,商户数据包,手续费,费率,订单金额,费率备注";
-const REFUND: &str = "交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,货币种类,应结订单金额,代金券金额,退款申请时间,退款成功时间,微信退款单号,商户退款单号,退款金额,充值券退款金额,退款类型,退款状态,商品名称,商户数据包,手续费,费率,订单金额,申请退款金额,费率备注";
-const SUMS: &str = "总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额";
-const SUCCESS_SUMS: &str = "总交易单数,应结订单总金额,手续费总金额,订单总金额";
+use crate::formats::beijing::dashed;
+use crate::ledger::RefundState;
+use crate::statements::{Line, Span};
 
 /// Which rows are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,224 +30,264 @@ impl Kind {
         }
     }
 
-    fn columns(self) -> &'static str {
+    fn holds(self, line: &Line<'_>) -> bool {
         match self {
-            Self::All => ALL,
-            Self::Success => SUCCESS,
-            Self::Refund => REFUND,
+            Self::All => true,
+            Self::Success => line.refund.is_none(),
+            Self::Refund => line.refund.is_some(),
         }
+    }
+
+    fn columns(self) -> Vec<&'static Column> {
+        let within = |column: &&Column| match self {
+            Self::All => column.2 != Within::Refund,
+            Self::Success => column.2 == Within::Every,
+            Self::Refund => true,
+        };
+        COLUMNS.iter().filter(within).collect()
     }
 }
 
-/// One merchant's day.
-pub(super) struct Day<'a> {
+/// Whose statement, and how faults bend it.
+pub(super) struct Sheet<'a> {
     pub(super) mch_id: &'a str,
     pub(super) app_id: &'a str,
-    pub(super) starts_at: i64,
-    pub(super) ends_at: i64,
-    /// What happens from here on no longer changes the file.
-    pub(super) ready_at: i64,
+    pub(super) span: Span<'a>,
+    pub(super) twist: StatementTwist,
 }
 
-/// Values by column, and what they add to the sums, in fen.
-#[derive(Clone, Debug)]
-struct Row {
-    at: i64,
-    cells: BTreeMap<&'static str, String>,
+impl Sheet<'_> {
+    /// The whole file; none when no line is of this kind.
+    pub(super) fn write(&self, lines: &[Line<'_>], kind: Kind) -> Option<String> {
+        let mut columns = kind.columns();
+        if self.twist.fault.columns {
+            columns.insert(3, &Column("预留字段", |_, _, out| out.push_str("new"), Within::Every));
+            columns.swap(5, 7);
+        }
+        let mut text = String::with_capacity(lines.len().saturating_mul(320).saturating_add(1024));
+        let names: Vec<&str> = columns.iter().map(|column| column.0).collect();
+        text.push_str(&format!("\u{feff}{}\r\n", names.join(",")));
+        let mut sums = Sums::default();
+        for line in lines.iter().filter(|line| kind.holds(line)) {
+            sums.add(line);
+            for (index, Column(_, cell, _)) in columns.iter().enumerate() {
+                text.push_str(if index == 0 { "`" } else { ",`" });
+                cell(self, line, &mut text);
+            }
+            text.push_str("\r\n");
+        }
+        sums.paid = sums.paid.saturating_add(self.twist.sums_off());
+        (sums.count > 0).then(|| text + &sums.text(kind))
+    }
+}
+
+#[derive(Default)]
+struct Sums {
+    count: u64,
     paid: i64,
     refunded: i64,
     fee: i64,
 }
 
-impl Day<'_> {
-    /// The whole file; none when nothing happened that day.
-    pub(super) fn write(&self, book: &Book, kind: Kind, twist: StatementTwist) -> Option<String> {
-        let mut rows = match kind {
-            Kind::All => [self.payments(book, twist), self.refunds(book)].concat(),
-            Kind::Success => self.payments(book, twist),
-            Kind::Refund => self.refunds(book),
-        };
-        if rows.is_empty() {
-            return None;
-        }
-        rows.sort_by_key(|row| row.at);
-        let mut text = format!("\u{feff}{}\r\n", kind.columns());
-        for row in &rows {
-            let cells = kind.columns().split(',').map(|column| row.cells.get(column).map_or("", String::as_str));
-            line(&mut text, cells);
-        }
-        let (paid, refunded, fee) = rows.iter().fold((0_i64, 0_i64, 0_i64), |sums, row| {
-            (sums.0.saturating_add(row.paid), sums.1.saturating_add(row.refunded), sums.2.saturating_add(row.fee))
-        });
-        let (paid, refunded, fee) = (yuan(paid), yuan(refunded), yuan(fee));
-        let count = rows.len().to_string();
-        if kind == Kind::Success {
-            text.push_str(&format!("{SUCCESS_SUMS}\r\n"));
-            line(&mut text, [count.as_str(), &paid, &fee, &paid].into_iter());
-        } else {
-            text.push_str(&format!("{SUMS}\r\n"));
-            line(&mut text, [count.as_str(), &paid, &refunded, "0.00", &fee, &paid, &refunded].into_iter());
-        }
-        Some(text)
+impl Sums {
+    fn add(&mut self, line: &Line<'_>) {
+        self.count = self.count.saturating_add(1);
+        self.fee = self.fee.saturating_add(fee(line));
+        let sum = if line.refund.is_some() { &mut self.refunded } else { &mut self.paid };
+        *sum = sum.saturating_add(line.amount);
     }
 
-    fn payments(&self, book: &Book, twist: StatementTwist) -> Vec<Row> {
-        let mine = book
-            .orders()
-            .filter(|order| order.key.provider == ProviderName::Wechatpay && order.key.account == self.mch_id);
-        let mut rows: Vec<Row> = mine
-            .filter_map(|order| order.payment.as_ref().map(|payment| (order, payment)))
-            .filter(|(_, payment)| self.covers(payment.paid_at))
-            .map(|(order, payment)| self.paid_row(order, payment, payment.amount))
-            .collect();
-        rows.sort_by_key(|row| row.at);
-        if twist.lost_line && !rows.is_empty() {
-            rows.remove(0);
-        }
-        if let Some(first) = rows.first_mut().filter(|_| twist.wrong_line) {
-            first.paid = first.paid.saturating_add(1);
-            for column in ["应结订单金额", "订单金额"] {
-                first.cells.insert(column, yuan(first.paid));
+    fn text(&self, kind: Kind) -> String {
+        let (paid, refunded, fee) = (yuan(self.paid), yuan(self.refunded), yuan(self.fee));
+        let count = self.count;
+        match kind {
+            Kind::Success => {
+                format!("总交易单数,应结订单总金额,手续费总金额,订单总金额\r\n`{count},`{paid},`{fee},`{paid}\r\n")
             }
+            Kind::All | Kind::Refund => format!(
+                "总交易单数,应结订单总金额,退款总金额,充值券退款总金额,手续费总金额,订单总金额,申请退款总金额\r\n\
+                 `{count},`{paid},`{refunded},`0.00,`{fee},`{paid},`{refunded}\r\n"
+            ),
         }
-        if twist.extra_line {
-            rows.push(self.foreign_row());
-        }
-        rows
-    }
-
-    fn refunds(&self, book: &Book) -> Vec<Row> {
-        let mine = book
-            .refunds()
-            .filter(|refund| refund.key.provider == ProviderName::Wechatpay && refund.key.account == self.mch_id);
-        mine.filter(|refund| self.covers(refund.created_at))
-            .filter_map(|refund| {
-                let order = book.order(&refund.order)?;
-                Some(self.refund_row(refund, order, order.payment.as_ref()?))
-            })
-            .collect()
-    }
-
-    fn covers(&self, at: i64) -> bool {
-        (self.starts_at..self.ends_at).contains(&at)
-    }
-
-    fn shared_row(&self, at: i64, order: &Order, payment: &Payment) -> Row {
-        let cells = [
-            ("交易时间", local(at)),
-            ("公众账号ID", self.app_id.to_owned()),
-            ("商户号", self.mch_id.to_owned()),
-            ("特约商户号", "0".to_owned()),
-            ("设备号", order.field("device_id").to_owned()),
-            ("微信订单号", payment.trade_no.clone()),
-            ("商户订单号", order.key.order_no.clone()),
-            ("用户标识", payment.payer.clone()),
-            ("交易类型", order.field("trade_type").to_owned()),
-            ("付款银行", "OTHERS".to_owned()),
-            ("货币种类", "CNY".to_owned()),
-            ("代金券金额", "0.00".to_owned()),
-            ("充值券退款金额", "0.00".to_owned()),
-            ("商品名称", escaped(&order.subject)),
-            ("商户数据包", escaped(order.field("attach"))),
-            ("费率", "0.60%".to_owned()),
-        ];
-        Row { at, cells: BTreeMap::from(cells), paid: 0, refunded: 0, fee: 0 }
-    }
-
-    fn paid_row(&self, order: &Order, payment: &Payment, amount: i64) -> Row {
-        let mut row = self.shared_row(payment.paid_at, order, payment);
-        row.paid = amount;
-        row.fee = fee(amount);
-        row.cells.extend([
-            ("交易状态", "SUCCESS".to_owned()),
-            ("应结订单金额", yuan(amount)),
-            ("微信退款单号", "0".to_owned()),
-            ("商户退款单号", "0".to_owned()),
-            ("退款金额", "0.00".to_owned()),
-            ("手续费", yuan(row.fee)),
-            ("订单金额", yuan(amount)),
-            ("申请退款金额", "0.00".to_owned()),
-        ]);
-        row
-    }
-
-    fn refund_row(&self, refund: &Refund, order: &Order, payment: &Payment) -> Row {
-        let mut row = self.shared_row(refund.created_at, order, payment);
-        row.refunded = refund.amount;
-        row.fee = fee(refund.amount).saturating_neg();
-        let ended_at = refund.ended_at.filter(|at| *at < self.ready_at);
-        let state = ended_at.map_or(RefundState::Pending, |_| refund.state);
-        let status = match state {
-            RefundState::Pending => "PROCESSING",
-            RefundState::Success => "SUCCESS",
-            RefundState::Closed => "FAIL",
-            RefundState::Abnormal => "CHANGE",
-        };
-        row.cells.extend([
-            ("交易状态", "REFUND".to_owned()),
-            ("应结订单金额", "0.00".to_owned()),
-            ("退款申请时间", local(refund.created_at)),
-            ("退款成功时间", ended_at.map(local).unwrap_or_default()),
-            ("微信退款单号", refund.refund_trade_no.clone()),
-            ("商户退款单号", refund.key.refund_no.clone()),
-            ("退款金额", yuan(refund.amount)),
-            ("退款类型", "ORIGINAL".to_owned()),
-            ("退款状态", status.to_owned()),
-            ("手续费", yuan(row.fee)),
-            ("订单金额", "0.00".to_owned()),
-            ("申请退款金额", yuan(refund.amount)),
-        ]);
-        row
-    }
-
-    /// A payment the merchant knows nothing of.
-    fn foreign_row(&self) -> Row {
-        let order_no = format!("unknown{}", self.starts_at);
-        let key =
-            crate::ledger::OrderKey { provider: ProviderName::Wechatpay, account: self.mch_id.to_owned(), order_no };
-        let at = self.ends_at.saturating_sub(1);
-        let mut order = Order::new(key, 100, at);
-        order.fields.insert("trade_type".to_owned(), "NATIVE".to_owned());
-        let trade_no = format!("4200{:024}", self.starts_at);
-        self.paid_row(&order, &Payment { trade_no, amount: 100, paid_at: at, payer: "oUnknown".to_owned() }, 100)
     }
 }
 
-fn line<'a>(text: &mut String, cells: impl Iterator<Item = &'a str>) {
-    let cells: Vec<String> = cells.map(|cell| format!("`{cell}")).collect();
-    text.push_str(&cells.join(","));
-    text.push_str("\r\n");
+/// In which kinds a column stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Within {
+    Every,
+    /// `ALL` and `REFUND`.
+    Refunds,
+    /// `REFUND` alone.
+    Refund,
 }
 
-fn local(at: i64) -> String {
-    beijing(at, "%Y-%m-%d %H:%M:%S")
+/// A column's name, its cell of a line, and where it stands.
+struct Column(&'static str, fn(&Sheet<'_>, &Line<'_>, &mut String), Within);
+
+const COLUMNS: [Column; 29] = [
+    Column("交易时间", |_, line, out| out.push_str(&dashed(line.at)), Within::Every),
+    Column("公众账号ID", |sheet, _, out| out.push_str(sheet.app_id), Within::Every),
+    Column(
+        "商户号",
+        |sheet, line, out| out.push_str(if line.foreign { "1900000999" } else { sheet.mch_id }),
+        Within::Every,
+    ),
+    Column("特约商户号", |_, _, out| out.push('0'), Within::Every),
+    Column("设备号", |_, line, out| out.push_str(line.order.field("device_id")), Within::Every),
+    Column("微信订单号", |_, line, out| out.push_str(&line.payment.trade_no), Within::Every),
+    Column("商户订单号", |_, line, out| out.push_str(&line.order.key.order_no), Within::Every),
+    Column("用户标识", |_, line, out| out.push_str(&line.payment.payer), Within::Every),
+    Column("交易类型", |_, line, out| out.push_str(line.order.field("trade_type")), Within::Every),
+    Column("交易状态", |_, line, out| out.push_str(trade_status(line)), Within::Every),
+    Column("付款银行", |_, _, out| out.push_str("OTHERS"), Within::Every),
+    Column("货币种类", |_, _, out| out.push_str("CNY"), Within::Every),
+    Column("应结订单金额", |_, line, out| push_yuan(out, paid(line)), Within::Every),
+    Column("代金券金额", |_, _, out| out.push_str("0.00"), Within::Every),
+    Column(
+        "退款申请时间",
+        |_, line, out| out.push_str(&line.refund.map_or(String::new(), |r| dashed(r.created_at))),
+        Within::Refund,
+    ),
+    Column("退款成功时间", |sheet, line, out| out.push_str(&succeeded_at(sheet, line)), Within::Refund),
+    Column(
+        "微信退款单号",
+        |_, line, out| out.push_str(line.refund.map_or("0", |r| r.refund_trade_no.as_str())),
+        Within::Refunds,
+    ),
+    Column(
+        "商户退款单号",
+        |_, line, out| out.push_str(line.refund.map_or("0", |r| r.key.refund_no.as_str())),
+        Within::Refunds,
+    ),
+    Column("退款金额", |_, line, out| push_yuan(out, refunded(line)), Within::Refunds),
+    Column("充值券退款金额", |_, _, out| out.push_str("0.00"), Within::Refunds),
+    Column("退款类型", |_, line, out| out.push_str(line.refund.map_or("", |_| "ORIGINAL")), Within::Refunds),
+    Column("退款状态", |sheet, line, out| out.push_str(refund_status(sheet, line)), Within::Refunds),
+    Column("商品名称", |_, line, out| push_escaped(out, &line.order.subject, line.refund.is_some()), Within::Every),
+    Column(
+        "商户数据包",
+        |_, line, out| push_escaped(out, line.order.field("attach"), line.refund.is_some()),
+        Within::Every,
+    ),
+    Column(
+        "手续费",
+        |_, line, out| {
+            push_yuan(out, fee(line));
+            out.push_str("000");
+        },
+        Within::Every,
+    ),
+    Column("费率", |_, _, out| out.push_str("0.60%"), Within::Every),
+    Column("订单金额", |_, line, out| push_yuan(out, paid(line)), Within::Every),
+    Column("申请退款金额", |_, line, out| push_yuan(out, refunded(line)), Within::Refunds),
+    Column("费率备注", |_, _, _| {}, Within::Every),
+];
+
+fn paid(line: &Line<'_>) -> i64 {
+    if line.refund.is_some() { 0 } else { line.amount }
 }
 
-/// Half a fen rounds up.
-fn fee(amount: i64) -> i64 {
-    amount.saturating_mul(FEE_BPS).saturating_add(5_000).div_euclid(10_000)
+fn refunded(line: &Line<'_>) -> i64 {
+    if line.refund.is_some() { line.amount } else { 0 }
+}
+
+/// Taken of a payment, given back with a refund.
+fn fee(line: &Line<'_>) -> i64 {
+    if line.refund.is_some() { line.fee.saturating_neg() } else { line.fee }
+}
+
+fn trade_status(line: &Line<'_>) -> &'static str {
+    match line.refund {
+        Some(_) => "REFUND",
+        None if line.changed_status => "REVOKED",
+        None => "SUCCESS",
+    }
+}
+
+/// The file's own words, not the API's; what ends after the file is written is never told in it.
+fn refund_status(sheet: &Sheet<'_>, line: &Line<'_>) -> &'static str {
+    let Some(refund) = line.refund else { return "" };
+    if line.changed_status {
+        return "FAIL";
+    }
+    match refund.state {
+        _ if !ended(sheet, refund.ended_at) => "PROCESSING",
+        RefundState::Pending => "PROCESSING",
+        RefundState::Success => "SUCCESS",
+        RefundState::Closed => "FAIL",
+        RefundState::Abnormal => "CHANGE",
+    }
+}
+
+fn succeeded_at(sheet: &Sheet<'_>, line: &Line<'_>) -> String {
+    let succeeded = line.refund.filter(|refund| refund.state == RefundState::Success);
+    succeeded.and_then(|refund| refund.ended_at).filter(|at| ended(sheet, Some(*at))).map(dashed).unwrap_or_default()
+}
+
+fn ended(sheet: &Sheet<'_>, ended_at: Option<i64>) -> bool {
+    ended_at.is_some_and(|at| at < sheet.span.ready_at)
 }
 
 fn yuan(fen: i64) -> String {
-    let sign = if fen < 0 { "-" } else { "" };
-    format!("{sign}{}.{:02}", fen.unsigned_abs() / 100, fen.unsigned_abs() % 100)
+    let mut text = String::new();
+    push_yuan(&mut text, fen);
+    text
 }
 
-/// What merchants write, made safe for the file.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
+fn push_yuan(out: &mut String, fen: i64) {
+    let sign = if fen < 0 { "-" } else { "" };
+    let written = write!(out, "{sign}{}.{:02}", fen.unsigned_abs() / 100, fen.unsigned_abs() % 100);
+    debug_assert!(written.is_ok(), "a text takes everything");
+}
+
+/// What merchants write, made safe for the file: a refund's row writes a backtick as its octal number and leaves `'`.
+fn push_escaped(out: &mut String, text: &str, of_refund: bool) {
     for letter in text.chars() {
         match letter {
-            '\\' => safe.push_str("\\\\"),
-            '"' => safe.push_str("\\\""),
-            '\'' => safe.push_str("\\'"),
-            '`' => safe.push_str("\\`"),
-            ',' => safe.push_str("\\ "),
-            '\n' => safe.push_str("\\n"),
-            '\r' => safe.push_str("\\r"),
-            '\t' => safe.push_str("\\t"),
-            letter => safe.push(letter),
+            '\\' => out.push_str("\\\\"),
+            '"' => out.push_str("\\\""),
+            '\'' if !of_refund => out.push_str("\\'"),
+            '`' => out.push_str(if of_refund { "\\140" } else { "\\`" }),
+            ',' => out.push_str("\\ "),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            letter => out.push(letter),
         }
     }
-    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_columns_in_the_documented_order() {
+        let names = |kind: Kind| kind.columns().iter().map(|column| column.0).collect::<Vec<_>>().join(",");
+        assert_eq!(
+            names(Kind::All),
+            "交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,货币种类,应结订单金额,代金券金额,微信退款单号,商户退款单号,退款金额,充值券退款金额,退款类型,退款状态,商品名称,商户数据包,手续费,费率,订单金额,申请退款金额,费率备注"
+        );
+        assert_eq!(
+            names(Kind::Success),
+            "交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,货币种类,应结订单金额,代金券金额,商品名称,商户数据包,手续费,费率,订单金额,费率备注"
+        );
+        assert_eq!(
+            names(Kind::Refund),
+            names(Kind::All).replace("代金券金额,", "代金券金额,退款申请时间,退款成功时间,")
+        );
+    }
+
+    #[test]
+    fn what_a_merchant_wrote_stays_in_its_cell() {
+        let escaped = |of_refund| {
+            let mut out = String::new();
+            push_escaped(&mut out, "a`b,c'd\"e\\f\r\n\t", of_refund);
+            out
+        };
+        assert_eq!(escaped(false), r#"a\`b\ c\'d\"e\\f\r\n\t"#);
+        assert_eq!(escaped(true), r#"a\140b\ c'd\"e\\f\r\n\t"#);
+        assert_eq!((yuan(-5), yuan(123_456)), ("-0.05".to_owned(), "1234.56".to_owned()));
+    }
 }

@@ -28,7 +28,6 @@ pub(crate) struct Merchant {
     pub(crate) sandbox: Sandbox,
     pub(crate) shop: Shop,
     now: Arc<AtomicI64>,
-    dir: tempfile::TempDir,
     pub(crate) client: reqwest::Client,
 }
 
@@ -100,20 +99,13 @@ impl Call {
 impl Merchant {
     /// One WeChat Pay account, a clock the test owns, and schedules 100 times as fast.
     pub(crate) async fn start() -> Self {
-        let dir = tempfile::tempdir().unwrap();
         let now = Arc::new(AtomicI64::new(START_MS));
         let read = now.clone();
         let accounts = Accounts { alipay: vec![], unionpay: vec![], ..Accounts::default() };
         let clock = Clock::new(move || read.load(Ordering::Relaxed));
-        let options = Options { accounts, clock, callback_unit_ms: 10, ..Options::new(dir.path()) };
+        let options = Options { accounts, clock, callback_unit_ms: 10, ..Options::new(crate::inbox::keys_dir()) };
         let sandbox = Sandbox::start(options).await.unwrap();
-        Self {
-            sandbox,
-            shop: Shop::open().await,
-            now,
-            dir,
-            client: reqwest::Client::builder().no_proxy().build().unwrap(),
-        }
+        Self { sandbox, shop: Shop::open().await, now, client: reqwest::Client::builder().no_proxy().build().unwrap() }
     }
 
     pub(crate) fn advance(&self, ms: i64) {
@@ -125,7 +117,7 @@ impl Merchant {
     }
 
     pub(crate) fn file(&self, name: &str) -> String {
-        std::fs::read_to_string(self.dir.path().join("wechatpay").join(MCH_ID).join(name)).unwrap()
+        crate::inbox::key_file(&format!("wechatpay/{MCH_ID}/{name}"))
     }
 
     /// A native order of 100 fen that calls back to the shop.
