@@ -129,6 +129,9 @@ enum Command {
     /// A minute of business with everything going wrong, and books that must agree
     #[command(after_help = "Example:\n  tongdao demo --seed 7")]
     Demo(crate::demo::Args),
+    /// What this machine reaches: charges, whole lives, callbacks a second, beside the floors that limit them
+    #[command(after_help = "Example:\n  tongdao bench --out today.json\n  tongdao bench --compare today.json")]
+    Bench(crate::load::Args),
     /// Run the sandbox providers alone
     Sandbox(sandbox::SandboxArgs),
 }
@@ -182,7 +185,9 @@ pub fn run() -> ExitCode {
 /// A daemon uses every core; a question needs one.
 fn runtime(command: &Command) -> std::io::Result<tokio::runtime::Runtime> {
     let mut builder = match command {
-        Command::Serve(_) | Command::Demo(_) | Command::Sandbox(_) => tokio::runtime::Builder::new_multi_thread(),
+        Command::Serve(_) | Command::Demo(_) | Command::Bench(_) | Command::Sandbox(_) => {
+            tokio::runtime::Builder::new_multi_thread()
+        }
         Command::Check(_)
         | Command::Status
         | Command::Charge(_)
@@ -245,6 +250,10 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<ExitCod
         Command::Demo(mut args) => {
             (args.json, args.no_color) = (context.out.wants_json(), context.no_color);
             return crate::demo::run(args).await;
+        }
+        Command::Bench(mut args) => {
+            (args.json, args.no_color) = (context.out.wants_json(), context.no_color);
+            return crate::load::run(args).await;
         }
         Command::Sandbox(args) => sandbox::run(context, &args).await,
     };

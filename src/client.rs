@@ -40,6 +40,17 @@ pub enum ClientError {
     NotJson(u16),
 }
 
+/// An answer with what it says of its own time.
+#[derive(Debug, Clone)]
+pub struct TimedAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The `Server-Timing` header; empty without one.
+    pub server_timing: String,
+    /// The JSON body.
+    pub body: Value,
+}
+
 /// A merchant with one of its API keys.
 #[derive(Clone, Debug)]
 pub struct MerchantClient {
@@ -88,7 +99,20 @@ impl MerchantClient {
         self.send(reqwest::Method::POST, path, body.to_string()).await
     }
 
+    /// Asks for something to be done, and keeps what the answer says of its own time.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn post_timed(&self, path: &str, body: &Value) -> Result<TimedAnswer, ClientError> {
+        self.exchange(reqwest::Method::POST, path, body.to_string()).await
+    }
+
     async fn send(&self, method: reqwest::Method, path: &str, body: String) -> Result<(u16, Value), ClientError> {
+        let answer = self.exchange(method, path, body).await?;
+        Ok((answer.status, answer.body))
+    }
+
+    async fn exchange(&self, method: reqwest::Method, path: &str, body: String) -> Result<TimedAnswer, ClientError> {
         let timestamp = self.clock.now().as_secs().to_string();
         let nonce = format!("{:032x}", SystemRng.draw());
         let signature = signature(&self.secret, [method.as_str(), path, &timestamp, &nonce, &body]);
@@ -106,12 +130,14 @@ impl MerchantClient {
         };
         let reply = request.send().await.map_err(unanswered)?;
         let status = reply.status().as_u16();
+        let timing = reply.headers().get("server-timing").and_then(|value| value.to_str().ok());
+        let server_timing = timing.unwrap_or_default().to_owned();
         let text = reply.text().await.map_err(unanswered)?;
-        if text.is_empty() {
-            return Ok((status, Value::Null));
-        }
-        let body = serde_json::from_str(&text).map_err(|_| ClientError::NotJson(status))?;
-        Ok((status, body))
+        let body = match text.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_str(&text).map_err(|_| ClientError::NotJson(status))?,
+        };
+        Ok(TimedAnswer { status, server_timing, body })
     }
 }
 

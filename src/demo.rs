@@ -7,14 +7,14 @@
 
 mod books;
 mod cast;
-mod child;
+pub(crate) mod child;
 mod count;
 mod dice;
-mod narrator;
-mod payers;
-mod platform;
+pub(crate) mod narrator;
+pub(crate) mod payers;
+pub(crate) mod platform;
 mod scenes;
-mod scratch;
+pub(crate) mod scratch;
 
 use crate::client::MerchantClient;
 use crate::clock::Stopwatch;
@@ -116,7 +116,7 @@ impl Stage {
         let options = Options { seed: args.seed, ..Options::new(scratch.path("keys")) };
         let sandbox = Sandbox::start(options).await?;
         narrator.say(Tone::Good, "渠道沙箱 providers: 微信支付 WeChat Pay, 支付宝 Alipay, 银联 UnionPay");
-        let config = scratch.configure(&sandbox, &ports)?;
+        let config = scratch.configure(&sandbox, &ports, "")?;
         let mut platform = Platform::new(ports.platform, &scratch.secret("m_demo.whsec")?)?;
         platform.open().await?;
         narrator.say(Tone::Good, &format!("卡券平台 card platform: {}", ports.platform));

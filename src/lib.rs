@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod demo;
 pub mod flow;
 pub mod http;
+pub mod load;
 pub mod log;
 pub mod metrics;
 pub mod ports;

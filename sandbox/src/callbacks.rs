@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::faults::{DrawnCallback, Operation, Scope};
 use crate::ledger::OrderKey;
 use crate::options::ProviderName;
-use crate::wire::{Event, OutgoingCallback, Sending};
+use crate::wire::{Event, OutgoingCallback, Sending, Twist};
 use crate::world::World;
 
 /// A merchant must answer within this, or the sending counts as failed (wechatpay.md 3.4).
@@ -40,6 +40,19 @@ pub struct CallbackView {
     pub status: Option<u16>,
     /// Whether the answer ended the retries.
     pub acknowledged: bool,
+}
+
+/// A signed callback that its holder sends.
+#[derive(Clone, Debug)]
+pub struct PreparedCallback {
+    /// Where to.
+    pub url: String,
+    /// Its `Content-Type`.
+    pub content_type: &'static str,
+    /// Its other headers.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Vec<u8>,
 }
 
 /// The sender and its records.
@@ -102,6 +115,17 @@ pub(crate) fn announce(world: &Arc<World>, event: Event) {
             Delivery { world: world.clone(), event: event.clone(), id: id.clone(), announced_at: world.now(), drawn };
         world.spawn(delivery.run());
     }
+}
+
+/// The callback of a payment that nobody was told of, signed now and not sent; none when no address was given.
+pub(crate) fn prepare(world: &World, key: &OrderKey) -> Option<PreparedCallback> {
+    let event = Event::Paid(key.clone());
+    let id = format!("{:016x}{:016x}", world.dice.roll(), world.dice.roll());
+    let sending = Sending { id: &id, event: &event, announced_at: world.now(), twist: Twist::default() };
+    let written = world.wire(key.provider).callback(world, &sending)?;
+    let OutgoingCallback { url, content_type, headers, body } = written;
+    let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Some(PreparedCallback { url, content_type, headers, body })
 }
 
 /// Announces the payment of a paid order once more; false when it is not paid.

@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-pub use callbacks::CallbackView;
+pub use callbacks::{CallbackView, PreparedCallback};
 pub use clock::Clock;
 pub use faults::{Fault, FaultKind, FaultScope, FaultSetting, Operation, StatementFault};
 pub use keys::KeysError;
@@ -132,6 +132,12 @@ impl Sandbox {
     /// A payer scans a code and pays.
     pub fn scan(&self, request: &ScanRequest) -> Result<Scanned, ScanRefused> {
         payers::scan(&self.world, request)
+    }
+
+    /// A payer pays and the callback is signed but not sent: its holder sends it. For measuring.
+    pub fn pay_and_prepare(&self, request: &ScanRequest) -> Result<PreparedCallback, ScanRefused> {
+        let key = payers::pay_untold(&self.world, request)?;
+        callbacks::prepare(&self.world, &key).ok_or(ScanRefused::Unknown)
     }
 
     /// Sets a fault, replacing the one of the same scope.

@@ -129,30 +129,48 @@ impl Payers {
 pub(crate) fn scan(world: &Arc<World>, request: &ScanRequest) -> Result<Scanned, ScanRefused> {
     let visited = visit(world, request);
     let request = visited.as_ref().unwrap_or(request);
+    let order = reach(world, request)?;
+    if !request.pay {
+        return look(world, &order, request.late);
+    }
+    let trade_no = settle(world, request, &order)?;
+    world.wire(order.key.provider).paid(world, &order.key);
+    Ok(scanned(&order.key, Some(trade_no)))
+}
+
+/// A payer pays, and nobody is told: the callback is up to the caller.
+pub(crate) fn pay_untold(world: &Arc<World>, request: &ScanRequest) -> Result<OrderKey, ScanRefused> {
+    let order = reach(world, request)?;
+    settle(world, request, &order).map(|_| order.key)
+}
+
+/// The order behind a code, if it can be paid at all.
+fn reach(world: &Arc<World>, request: &ScanRequest) -> Result<Order, ScanRefused> {
     let order = find(world, request).ok_or(ScanRefused::Unknown)?;
     let now = world.now();
     if !request.late {
         refuse_stale_code(&order, request, now)?;
     }
-    let wire = world.wire(order.key.provider);
     if world.faults.silent(order.key.provider, &order.key.account, now) {
         return Err(ScanRefused::Silent);
     }
+    let wire = world.wire(order.key.provider);
     world.ledger.change(|book| wire.scanned(world, book, &order.key));
-    let order = find(world, request).ok_or(ScanRefused::Unknown)?;
-    if !request.pay {
-        return look(world, &order, request.late);
-    }
+    find(world, request).ok_or(ScanRefused::Unknown)
+}
+
+/// Books the payment; answers the provider's number of it.
+fn settle(world: &Arc<World>, request: &ScanRequest, order: &Order) -> Result<String, ScanRefused> {
+    let wire = world.wire(order.key.provider);
     let trade_no = match order.field("trade_no") {
-        "" => wire.trade_no(world, &order),
+        "" => wire.trade_no(world, order),
         given => given.to_owned(),
     };
-    let payer = wire.payer(world, &order);
-    let payment =
-        Payment { trade_no: trade_no.clone(), amount: request.amount.unwrap_or(order.amount), paid_at: now, payer };
+    let payer = wire.payer(world, order);
+    let amount = request.amount.unwrap_or(order.amount);
+    let payment = Payment { trade_no: trade_no.clone(), amount, paid_at: world.now(), payer };
     world.ledger.change(|book| book.pay(&order.key, payment, request.late)).map_err(refused)?;
-    wire.paid(world, &order.key);
-    Ok(scanned(&order.key, Some(trade_no)))
+    Ok(trade_no)
 }
 
 /// A provider tells that an order can now be paid: simulated payers act on it, and a `before_reply` fault pays it and

@@ -19,6 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// The daemon.
 pub(crate) struct Daemon {
+    binary: Option<PathBuf>,
     config: PathBuf,
     log: PathBuf,
     admin: SocketAddr,
@@ -32,13 +33,19 @@ impl Daemon {
     pub(crate) fn new(scratch: &Scratch, config: PathBuf, admin: SocketAddr) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
         let (log, token) = (scratch.path("daemon.log"), scratch.secret("admin-token")?);
-        Ok(Self { config, log, admin, token, http, child: None })
+        Ok(Self { binary: None, config, log, admin, token, http, child: None })
+    }
+
+    /// The same daemon by another program.
+    pub(crate) fn of(self, binary: PathBuf) -> Self {
+        Self { binary: Some(binary), ..self }
     }
 
     /// Starts it and waits until it takes requests; answers how long that took, in ms.
     pub(crate) async fn start(&mut self) -> anyhow::Result<i64> {
         let took = Stopwatch::start();
-        let binary = std::env::current_exe().context("this program's own file is not known")?;
+        let own = || std::env::current_exe().context("this program's own file is not known");
+        let binary = self.binary.clone().map_or_else(own, Ok)?;
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log)?;
         let mut command = Command::new(binary);
         command.arg("serve").arg("--config").arg(&self.config).kill_on_drop(true);

@@ -59,8 +59,13 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     pub(crate) fn new(keep: bool) -> anyhow::Result<Self> {
-        let name = format!("tongdao-demo-{}-{:08x}", SystemClock::new().now().as_secs(), SystemRng.draw() >> 96);
-        let dir = std::env::temp_dir().join(name);
+        Self::new_in(&std::env::temp_dir(), "demo", keep)
+    }
+
+    /// One below a directory, named after what it is for.
+    pub(crate) fn new_in(parent: &Path, purpose: &str, keep: bool) -> anyhow::Result<Self> {
+        let name = format!("tongdao-{purpose}-{}-{:08x}", SystemClock::new().now().as_secs(), SystemRng.draw() >> 96);
+        let dir = parent.join(name);
         std::fs::DirBuilder::new()
             .mode(0o700)
             .create(&dir)
@@ -85,10 +90,10 @@ impl Scratch {
         Ok(Secret::new(text.trim_end().as_bytes().to_vec()))
     }
 
-    /// Writes the daemon's configuration; answers its path.
-    pub(crate) fn configure(&self, sandbox: &Sandbox, ports: &Ports) -> anyhow::Result<PathBuf> {
+    /// Writes the daemon's configuration, with a further line for every channel; answers its path.
+    pub(crate) fn configure(&self, sandbox: &Sandbox, ports: &Ports, line: &str) -> anyhow::Result<PathBuf> {
         let path = self.path("tongdao.toml");
-        let text = [self.server(ports), self.channels(sandbox)?].concat();
+        let text = [self.server(ports), self.channels(sandbox, line)?].concat();
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
@@ -115,7 +120,7 @@ id = "m_demo"
 name = "演示卡铺"
 notify_url = "http://{platform}/notify"
 webhook_secret = {{ file = "{secrets}/m_demo.whsec" }}
-rate_limit = {{ per_second = 2000, burst = 4000 }}
+rate_limit = {{ per_second = 20000, burst = 40000 }}
   [[merchants.keys]]
   id = "{KEY_ID}"
   secret = {{ file = "{secrets}/m_demo.key" }}
@@ -124,7 +129,7 @@ rate_limit = {{ per_second = 2000, burst = 4000 }}
         )
     }
 
-    fn channels(&self, sandbox: &Sandbox) -> anyhow::Result<String> {
+    fn channels(&self, sandbox: &Sandbox, line: &str) -> anyhow::Result<String> {
         let accounts = sandbox.accounts();
         let wechatpay = accounts.wechatpay.first().context("the sandbox has no WeChat Pay account")?;
         let alipay = accounts.alipay.first().context("the sandbox has no Alipay account")?;
@@ -139,7 +144,9 @@ rate_limit = {{ per_second = 2000, burst = 4000 }}
         // One fee everywhere: the shares that are shown then tell of health alone.
         let head = |channel: &Channel| {
             let Channel { id, provider, .. } = channel;
-            format!("\n[[channels]]\nid = \"{id}\"\nprovider = \"{provider}\"\nscenes = [\"qr\"]\nfee_bps = 60\n")
+            format!(
+                "\n[[channels]]\nid = \"{id}\"\nprovider = \"{provider}\"\nscenes = [\"qr\"]\nfee_bps = 60\n{line}\n"
+            )
         };
         Ok(CHANNELS.iter().zip(sections).map(|(channel, section)| head(channel) + &section).collect())
     }
@@ -220,7 +227,7 @@ mod tests {
     async fn the_configuration_it_writes_is_accepted_and_the_directory_is_gone_afterwards() {
         let scratch = Scratch::new(false).unwrap();
         let sandbox = Sandbox::start(Options::new(scratch.path("keys"))).await.unwrap();
-        let path = scratch.configure(&sandbox, &Ports::free().unwrap()).unwrap();
+        let path = scratch.configure(&sandbox, &Ports::free().unwrap(), "").unwrap();
         let config = crate::config::Config::load(Some(&path), &crate::config::Env::new());
         let config = config.unwrap_or_else(|faults| panic!("{faults}"));
         assert_eq!(config.channels.len(), 3);

@@ -35,17 +35,17 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
 
 /// A library's crate name and the areas that may name it.
 const LIBRARIES: &[(&str, &[&str])] = &[
-    ("anyhow", &["src/main", "src/cli", "src/demo"]),
-    ("axum", &["src/http", "src/demo", "sandbox/src"]),
-    ("clap", &["src/main", "src/cli", "src/demo"]),
+    ("anyhow", &["src/main", "src/cli", "src/demo", "src/load"]),
+    ("axum", &["src/http", "src/demo", "src/load", "sandbox/src"]),
+    ("clap", &["src/main", "src/cli", "src/demo", "src/load"]),
     ("governor", &["src/transport", "src/http"]),
     ("hyper", &["src/http", "src/transport", "src/cli", "sandbox/src"]),
     ("hyper_util", &["src/http", "src/transport", "src/cli", "sandbox/src"]),
     ("prometheus", &["src/metrics"]),
     // The daemon's one sender is the transport; client and cli are the other side of its own API.
-    ("reqwest", &["src/transport", "src/client", "src/cli", "src/demo", "sandbox/src"]),
+    ("reqwest", &["src/transport", "src/client", "src/cli", "src/demo", "src/load", "sandbox/src"]),
     ("sled", &["src/store"]),
-    ("tongdao_sandbox", &["src/daemon", "src/demo"]),
+    ("tongdao_sandbox", &["src/daemon", "src/demo", "src/load"]),
     ("tongdao_providers", &["src/config", "src/daemon"]),
 ];
 
