@@ -5,6 +5,7 @@
 //! under `--json`; one exit code per kind of trouble (`exit`). It knows documents, not the flows behind them.
 
 mod audit;
+mod breaks;
 mod channels;
 mod charge;
 mod check;
@@ -110,6 +111,11 @@ enum Command {
     /// What operators ordered, until when
     #[command(after_help = "Example:\n  tongdao overrides")]
     Overrides,
+    /// What waits for a person: paid and not delivered, paid wrong, refunded wrong
+    Breaks(breaks::BreaksArgs),
+    /// Decide over a break
+    #[command(subcommand)]
+    Break(breaks::BreakCommand),
     /// Who changed what, when, why and until when
     Audit(audit::AuditArgs),
     /// Why a charge goes where it goes
@@ -198,6 +204,8 @@ fn runtime(command: &Command) -> std::io::Result<tokio::runtime::Runtime> {
         | Command::Restore(_)
         | Command::Overrides
         | Command::Audit(_)
+        | Command::Breaks(_)
+        | Command::Break(_)
         | Command::Route(_)
         | Command::Metrics(_)
         | Command::Config(_)
@@ -242,6 +250,8 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<ExitCod
         Command::Restore(args) => overrides::restore(context, &args).await,
         Command::Overrides => overrides::list(context).await,
         Command::Audit(args) => audit::run(context, &args).await,
+        Command::Breaks(args) => breaks::list(context, &args).await,
+        Command::Break(command) => breaks::run(context, command).await,
         Command::Route(command) => route::run(context, command).await,
         Command::Metrics(args) => metrics::run(context, &args).await,
         Command::Config(command) => config::run(context, command).await,

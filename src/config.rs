@@ -23,8 +23,8 @@ mod tests;
 
 pub use fault::{Fault, Faults, Origin};
 pub use model::{
-    AmountRange, Capacity, Channel, Credential, DailyLimit, LatePayment, Merchant, MerchantKey, RateLimit, Routing,
-    SandboxServers, Server, Store, StoreUrl, UnprovableEnd,
+    AmountRange, Capacity, Channel, Credential, DailyLimit, LatePayment, Merchant, MerchantKey, RateLimit,
+    Reconciliation, Routing, SandboxServers, Server, Store, StoreUrl, UnprovableEnd,
 };
 pub use quantity::{read_duration, read_size, show_duration, show_size};
 pub use reload::{Changes, check_reload};
@@ -59,6 +59,8 @@ pub struct Config {
     pub store: Store,
     /// `[routing]`
     pub routing: Routing,
+    /// `[reconciliation]`
+    pub reconciliation: Reconciliation,
     /// `[sandbox]`, where the daemon starts provider servers of its own.
     pub sandbox: Option<SandboxServers>,
     /// The merchants, as written.
@@ -188,6 +190,7 @@ fn read_root(mut root: Fields<'_>, secrets: &SecretReader<'_>, registry: &[Regis
     let server = section::read_server(root.section("server"), secrets);
     let store = section::read_store(root.section("store"));
     let routing = section::read_routing(root.section("routing"));
+    let reconciliation = section::read_reconciliation(root.section("reconciliation"));
     let sandbox = root.table("sandbox").map(|fields| section::read_sandbox(fields, server.environment));
     let merchants = root.list("merchants").unwrap_or_default();
     let merchants = MerchantReader { report, server: &server, secrets }.read_all(merchants);
@@ -198,7 +201,18 @@ fn read_root(mut root: Fields<'_>, secrets: &SecretReader<'_>, registry: &[Regis
     }
     root.finish();
     let keys = index_keys(&merchants);
-    Config { name: String::new(), server, store, routing, sandbox, merchants, channels, warnings: Vec::new(), keys }
+    Config {
+        name: String::new(),
+        server,
+        store,
+        routing,
+        reconciliation,
+        sandbox,
+        merchants,
+        channels,
+        warnings: Vec::new(),
+        keys,
+    }
 }
 
 fn index_keys(merchants: &[Merchant]) -> BTreeMap<String, (usize, usize)> {

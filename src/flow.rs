@@ -17,10 +17,12 @@ mod deliver;
 mod gauges;
 mod keys;
 mod observe;
+mod open_breaks;
 mod open_charge;
 mod overrides;
 mod prove_end;
 mod refund;
+mod resolve;
 mod retry;
 mod route;
 mod timer;
@@ -32,9 +34,11 @@ mod tests;
 
 pub use board::Board;
 pub use channels::{ChannelView, Channels};
+pub use open_breaks::OpenBreaks;
 pub use open_charge::{OpenCharge, Opened};
 pub use overrides::{AuditEntry, AuditPage, Order, OverrideError, Restore};
 pub use refund::{AskedRefund, OpenedRefund};
+pub use resolve::{Decision, Foretold, Proposal, ResolveError, Resolved};
 pub use retry::{Retried, RetryAsk};
 pub(crate) use route::Wanted;
 

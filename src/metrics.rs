@@ -26,10 +26,11 @@ use arc_swap::ArcSwap;
 use cells::Cells;
 use channel::{ChannelFamilies, ChannelSeries};
 use families as f;
-use prometheus::{Histogram, HistogramVec, IntCounter, IntGauge, Registry, TextEncoder};
+use prometheus::{Gauge, Histogram, HistogramVec, IntCounter, IntGauge, Registry, TextEncoder};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tongdao_core::charge::Stage;
+use tongdao_core::effect::BreakKind;
 use tongdao_core::ids::{ChannelId, ProviderId};
 
 /// The method and route of requests that match no route.
@@ -65,6 +66,7 @@ pub struct Metrics {
     webhook_queue_depth: IntGauge,
     webhook_duration: Histogram,
     repairs: Cells<Repair, IntCounter>,
+    open_break_amount: Cells<BreakKind, Gauge>,
     commit_duration: Histogram,
     commit_batch_size: Histogram,
     store_errors: IntCounter,
@@ -126,6 +128,7 @@ impl Metrics {
         let charges_open = f::CHARGES_OPEN.gauges(at)?;
         let webhooks = f::WEBHOOKS.counters(at)?;
         let repairs = f::REPAIRS.counters(at)?;
+        let open_break_amount = f::OPEN_BREAK_AMOUNT.decimal_gauges(at)?;
         let log_messages = f::LOG_MESSAGES.counters(at)?;
         Ok(Self {
             channel_families: ChannelFamilies::register(at)?,
@@ -146,6 +149,7 @@ impl Metrics {
             webhooks: Cells::of(|result| webhooks.with_label_values(&[result])),
             webhook_queue_depth: f::WEBHOOK_QUEUE_DEPTH.gauges(at)?.with_label_values(&none),
             webhook_duration: f::WEBHOOK_DURATION.histograms(at)?.with_label_values(&none),
+            open_break_amount: Cells::of(|kind| open_break_amount.with_label_values(&[kind])),
             repairs: Cells::of(|kind| repairs.with_label_values(&[kind])),
             commit_duration: f::COMMIT_DURATION.histograms(at)?.with_label_values(&none),
             commit_batch_size: f::COMMIT_BATCH_SIZE.histograms(at)?.with_label_values(&none),

@@ -7,25 +7,29 @@
 //! under a number derived from it (S8); a payment counts however late it comes (S20).
 //! It knows no store, no provider and no clock.
 
-use crate::attempt::{Attempt, NewAttempt};
-use crate::delivery::{Answer, Delivery, DeliveryStatus, Report};
-use crate::effect::{BreakDraft, BreakKind, Effect, EffectKey, Event, EventKind, Source, Step};
-use crate::ids::{AttemptId, ChannelId, ChargeId, EventId, MerchantId, RefundId};
+use crate::attempt::Attempt;
+use crate::delivery::{Delivery, DeliveryStatus};
+use crate::effect::{BreakDraft, BreakKind, Effect, EffectKey, Event, EventKind, Step};
+use crate::ids::{AttemptId, ChannelId, ChargeId, MerchantId, RefundId};
 use crate::money::Money;
-use crate::provider::{AttemptOrder, Failure, Outcome, Payer, RefundOrder, RefundOutcome, Scene};
-use crate::refund::{NewRefund, Refund};
+use crate::provider::{AttemptOrder, Failure, Outcome, Payer, RefundOrder, Scene};
+use crate::refund::{Refund, RefundStatus};
 use crate::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 mod attempts;
 mod deliver;
+mod input;
 mod number;
 mod pay;
 mod refunds;
+mod resolve;
 mod webhook;
 
+pub use input::{Input, Refused};
 pub use number::derived_number;
+pub use resolve::Differing;
 pub use webhook::{Topic, Webhook};
 
 /// What the money of a charge did.
@@ -208,115 +212,15 @@ pub struct Charge {
     /// The most that the provider stated as given back beyond our refunds, by its number of the payment.
     #[serde(default)]
     pub refunded_outside: BTreeMap<String, i64>,
+    /// Payments of another sum that were stated, by the provider's number: a person decides over each.
+    #[serde(default)]
+    pub differing: BTreeMap<String, Differing>,
+    /// The sum of the principal, where a person took one of another sum for it.
+    #[serde(default)]
+    pub taken: Option<Money>,
     /// Counts its changes.
     pub version: u64,
     status: ChargeStatus,
-}
-
-/// What can happen to a charge.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Input {
-    /// A try through a channel begins. `overlap`: an older code's end cannot be proved and policy allows two.
-    OpenAttempt {
-        /// The new attempt.
-        new: Box<NewAttempt>,
-        /// Whether a second payable attempt is allowed now.
-        overlap: bool,
-    },
-    /// A provider's word on an attempt.
-    Reported {
-        /// The attempt.
-        attempt: AttemptId,
-        /// The word.
-        outcome: Outcome,
-        /// Where it came from.
-        source: Source,
-    },
-    /// End an attempt at its provider.
-    EndAttempt(AttemptId),
-    /// No channel gave a code.
-    NoCode(Failure),
-    /// `expires_at` is there.
-    Expire,
-    /// The merchant wants it closed.
-    Close,
-    /// A try of a webhook ended.
-    WebhookTried {
-        /// The webhook.
-        event: EventId,
-        /// What the answer means.
-        answer: Answer,
-    },
-    /// Send `charge.paid` again now.
-    Notify,
-    /// The merchant reports on the delivery.
-    Delivery(Report),
-    /// The delivery's alarm rang. `sending`: a try of `charge.paid` is in flight.
-    Deadline {
-        /// Whether a try is in flight.
-        sending: bool,
-    },
-    /// The merchant wants money back. `sending`: a try of `charge.paid` is in flight.
-    Refund {
-        /// The refund.
-        new: Box<NewRefund>,
-        /// Whether a try is in flight.
-        sending: bool,
-    },
-    /// A call about a refund is about to be made.
-    RefundCalling(RefundId),
-    /// A provider's word on a refund, about its present number.
-    RefundReported {
-        /// The refund.
-        refund: RefundId,
-        /// The word.
-        outcome: RefundOutcome,
-    },
-    /// A provider's word on a number of a refund, which may be one that was spent: a late callback, or the answer to
-    /// a call that another word has overtaken.
-    RefundNoticed {
-        /// The refund.
-        refund: RefundId,
-        /// The number that the word is about.
-        provider_refund_no: String,
-        /// The word.
-        outcome: RefundOutcome,
-    },
-}
-
-/// Why an input was not taken; the charge is unchanged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Refused {
-    /// No such attempt, refund or webhook in this charge.
-    #[error("not_found")]
-    NotFound,
-    /// The message is about another order.
-    #[error("foreign")]
-    Foreign,
-    /// Its status does not allow it.
-    #[error("invalid_state")]
-    InvalidState,
-    /// The charge is past its end.
-    #[error("expired")]
-    Expired,
-    /// An earlier code can still be paid.
-    #[error("attempt_payable")]
-    AttemptPayable,
-    /// A payment of another sum must be settled by a person first.
-    #[error("disputed")]
-    Disputed,
-    /// More than what is left of the principal.
-    #[error("amount_exceeds_refundable")]
-    ExceedsRefundable,
-    /// A webhook try is in flight that may deliver: ask again.
-    #[error("delivery_in_flight")]
-    DeliveryInFlight,
-    /// The money is on its way back; nothing is handed over any more.
-    #[error("delivery_fenced")]
-    DeliveryFenced,
-    /// It was delivered, which is final.
-    #[error("already_delivered")]
-    AlreadyDelivered,
 }
 
 impl Charge {
@@ -354,6 +258,8 @@ impl Charge {
             judged: BTreeSet::new(),
             surplus: BTreeSet::new(),
             refunded_outside: BTreeMap::new(),
+            differing: BTreeMap::new(),
+            taken: None,
             version: 1,
             status: ChargeStatus::Open,
         };
@@ -394,7 +300,13 @@ impl Charge {
             ChargeStatus::Refunded => Stage::Refunded,
             ChargeStatus::Paid | ChargeStatus::PartiallyRefunded => match self.delivery.status() {
                 DeliveryStatus::Delivered => Stage::Completed,
-                DeliveryStatus::Failed if !self.delivery.fenced => Stage::Attention,
+                // A person has closed the matter.
+                DeliveryStatus::None | DeliveryStatus::Pending | DeliveryStatus::Accepted | DeliveryStatus::Failed
+                    if self.delivery.settled =>
+                {
+                    Stage::Completed
+                }
+                DeliveryStatus::Failed if self.delivery.fenced && !self.is_going_back() => Stage::Completed,
                 DeliveryStatus::None | DeliveryStatus::Pending | DeliveryStatus::Accepted | DeliveryStatus::Failed => {
                     Stage::Delivering
                 }
@@ -402,12 +314,34 @@ impl Charge {
         }
     }
 
-    /// Minor units of the principal that are proved to be back.
+    /// Minor units of the principal that were proved to be back. One that bounced counts until its successor does.
     #[must_use]
     pub fn amount_refunded(&self) -> i64 {
+        let is_through = |refund: &Refund| refund.status() == RefundStatus::Succeeded;
         self.principal_refunds()
-            .filter(|refund| refund.status() == crate::refund::RefundStatus::Succeeded)
+            .filter(|refund| is_through(refund))
+            .filter(|refund| !refund.replaced_by.and_then(|id| self.refund(id)).is_some_and(is_through))
             .fold(0_i64, |sum, refund| sum.saturating_add(refund.amount))
+    }
+
+    /// The sum of the principal: the charge's own, unless a person took another one for it.
+    #[must_use]
+    pub fn captured(&self) -> Money {
+        self.taken.unwrap_or(self.amount)
+    }
+
+    /// The sum of a payment of this charge.
+    #[must_use]
+    pub fn sum_of(&self, provider_trade_no: &str) -> Money {
+        let counts = self.principal_trade_no() == Some(provider_trade_no);
+        let differing = self.differing.get(provider_trade_no).filter(|one| one.returned);
+        if counts { self.captured() } else { differing.map_or(self.amount, |one| one.amount) }
+    }
+
+    /// The provider's number of the payment that counts.
+    #[must_use]
+    pub fn principal_trade_no(&self) -> Option<&str> {
+        self.principal.and_then(|id| self.attempt(id)).and_then(|attempt| attempt.provider_trade_no.as_deref())
     }
 
     /// The attempt of that id.
@@ -449,27 +383,17 @@ impl Charge {
     #[must_use]
     pub fn refund_order_of(&self, refund: &Refund) -> Option<RefundOrder> {
         let attempt = self.attempt(refund.attempt)?;
+        let total = self.sum_of(&refund.provider_trade_no);
         Some(RefundOrder {
             provider_refund_no: refund.provider_refund_no.clone(),
             provider_order_no: attempt.provider_order_no.clone(),
             provider_trade_no: Some(refund.provider_trade_no.clone()),
-            total: self.amount,
-            amount: Money { amount: refund.amount, currency: self.amount.currency },
+            total,
+            amount: Money { amount: refund.amount, currency: total.currency },
             reason: refund.reason.clone(),
             created_at: refund.numbered_at,
             callback_url: attempt.callback_url.clone(),
         })
-    }
-
-    /// Takes note that a person resolved a break.
-    #[must_use]
-    pub fn without_break(mut self, kind: BreakKind, key: &str) -> Self {
-        let open = self.breaks.len();
-        self.breaks.retain(|(open, of)| !(*open == kind && of == key));
-        if self.breaks.len() != open {
-            self.version = self.version.saturating_add(1);
-        }
-        self
     }
 
     /// Paid, never on its way to the payer, and no person has to be waited for (any more).
@@ -477,6 +401,10 @@ impl Charge {
         let paid = matches!(self.status, ChargeStatus::Paid | ChargeStatus::PartiallyRefunded);
         let asked = self.breaks.iter().any(|(kind, _)| *kind == BreakKind::RefundDiffers);
         paid && self.delivery.status() == DeliveryStatus::None && !asked
+    }
+
+    fn is_going_back(&self) -> bool {
+        self.principal_refunds().any(|refund| refund.status() == RefundStatus::Pending)
     }
 
     fn has_open_attempt(&self) -> bool {
@@ -494,7 +422,12 @@ impl Charge {
     }
 
     fn principal_refunds(&self) -> impl Iterator<Item = &Refund> {
-        self.refunds.iter().filter(|refund| Some(refund.attempt) == self.principal && refund.is_of_principal())
+        let trade_no = self.principal_trade_no();
+        self.refunds.iter().filter(move |refund| {
+            Some(refund.attempt) == self.principal
+                && refund.kind != crate::refund::RefundKind::Surplus
+                && Some(refund.provider_trade_no.as_str()) == trade_no
+        })
     }
 }
 
@@ -520,12 +453,13 @@ impl Change {
             Input::Notify => self.notify(),
             Input::Delivery(report) => self.delivery_report(report),
             Input::Deadline { sending } => self.deadline(sending),
-            Input::Refund { new, sending } => self.merchant_refund(*new, sending),
-            Input::RefundCalling(refund) => self.refund_calling(refund),
+            Input::Refund { new, sending, rules } => self.merchant_refund(*new, sending, rules),
+            Input::RefundCalling { refund, rules } => self.refund_calling(refund, rules),
             Input::RefundReported { refund, outcome } => self.refund_reported(refund, outcome),
             Input::RefundNoticed { refund, provider_refund_no, outcome } => {
                 self.refund_noticed(refund, &provider_refund_no, outcome)
             }
+            Input::Resolve { kind, key, resolution, sending } => self.resolve(kind, &key, resolution, sending),
         }
     }
 

@@ -9,6 +9,8 @@ use crate::ids::EventId;
 use crate::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
+mod ladder;
+
 /// What the goods did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -68,6 +70,15 @@ pub struct Delivery {
     pub fenced: bool,
     /// When delivery began.
     pub started_at: Option<UnixMillis>,
+    /// When a person last wanted it delivered after all.
+    #[serde(default)]
+    pub released_at: Option<UnixMillis>,
+    /// A person closed the matter: nobody is told or waited for any more.
+    #[serde(default)]
+    pub settled: bool,
+    /// It was delivered, and the merchant asks to be told once more.
+    #[serde(default)]
+    pub resend: bool,
 }
 
 /// What can happen to a delivery.
@@ -85,6 +96,10 @@ pub enum DeliveryInput {
     Deadline,
     /// The money goes back.
     Fence,
+    /// A person wants it delivered after all.
+    Release,
+    /// A person closes the matter.
+    Settle,
 }
 
 /// What the merchant's answer to `charge.paid` means.
@@ -125,9 +140,6 @@ pub enum DeliveryRefused {
     Fenced,
 }
 
-const EARLY_TRIES_S: [i64; 5] = [1, 5, 15, 30, 60];
-const LATE_TRIES_S: [i64; 3] = [300, 900, 3600];
-const TRIES_END_S: i64 = 72 * 3600;
 /// Ten minutes after the deadline an undelivered charge becomes a break.
 const BREAK_AFTER_S: i64 = 600;
 
@@ -148,6 +160,9 @@ impl Delivery {
             doubt: false,
             fenced: false,
             started_at: None,
+            released_at: None,
+            settled: false,
+            resend: false,
         }
     }
 
@@ -157,16 +172,27 @@ impl Delivery {
         self.status
     }
 
-    /// Whether a `charge.paid` webhook is still owed.
+    /// Whether a `charge.paid` webhook is still owed, or asked for again.
     #[must_use]
     pub const fn is_owed(&self) -> bool {
-        !self.fenced
-            && matches!(self.status, DeliveryStatus::Pending | DeliveryStatus::Accepted | DeliveryStatus::Failed)
+        match self.status {
+            DeliveryStatus::Pending | DeliveryStatus::Accepted | DeliveryStatus::Failed => {
+                !self.fenced && !self.settled
+            }
+            DeliveryStatus::Delivered => self.resend,
+            DeliveryStatus::None => false,
+        }
     }
 
     /// Whether it has been overdue for so long that a person must hear of it.
     pub(crate) fn is_break_due(&self, now: UnixMillis) -> bool {
-        self.overdue && self.deadline_at.is_some_and(|deadline_at| now >= deadline_at.plus_s(BREAK_AFTER_S))
+        let waited_for = self.overdue || self.released_at.is_some();
+        waited_for && !self.settled && self.deadline_at.is_some_and(|deadline_at| now >= self.break_at(deadline_at))
+    }
+
+    /// Ten minutes after the deadline, or after a person last spoke.
+    fn break_at(&self, deadline_at: UnixMillis) -> UnixMillis {
+        deadline_at.max(self.released_at.unwrap_or(deadline_at)).plus_s(BREAK_AFTER_S)
     }
 
     /// Takes one input.
@@ -175,8 +201,10 @@ impl Delivery {
     /// See `DeliveryRefused`; the delivery is unchanged.
     pub fn apply(self, input: DeliveryInput, now: UnixMillis) -> Result<Step<Self>, DeliveryRefused> {
         match (self.status, &input) {
-            (DeliveryStatus::None, DeliveryInput::Start(_) | DeliveryInput::Fence) => {}
+            (DeliveryStatus::None, DeliveryInput::Start(_) | DeliveryInput::Fence | DeliveryInput::Settle) => {}
             (DeliveryStatus::None, _) => return Err(DeliveryRefused::NothingToDeliver),
+            (DeliveryStatus::Delivered, DeliveryInput::SendNow) => return Ok(self.told_again(now)),
+            (DeliveryStatus::Delivered, DeliveryInput::Tried(_)) if self.resend => return Ok(self.was_told_again()),
             (DeliveryStatus::Delivered, _) => return Err(DeliveryRefused::Delivered),
             (DeliveryStatus::Pending | DeliveryStatus::Accepted | DeliveryStatus::Failed, _) => {}
         }
@@ -188,7 +216,9 @@ impl Delivery {
             DeliveryInput::Tried(answer) => self.tried(answer, now),
             DeliveryInput::Report(Report::Delivered(reference)) => self.delivered(reference, now),
             DeliveryInput::Report(Report::Failed(detail)) => self.failed(detail.unwrap_or_default(), now),
-            DeliveryInput::SendNow => self.send_at(now, now),
+            DeliveryInput::SendNow => self.send_now(now),
+            DeliveryInput::Release => self.release(now),
+            DeliveryInput::Settle => self.settle(),
             DeliveryInput::Deadline => self.deadline(now),
             DeliveryInput::Fence => self.fence(now),
         })
@@ -200,6 +230,7 @@ impl Delivery {
         }
         let deadline_at = now.plus_s(self.deadline_s);
         self.status = DeliveryStatus::Pending;
+        self.settled = false;
         self.event = Some(event);
         self.started_at = Some(now);
         self.deadline_at = Some(deadline_at);
@@ -226,8 +257,8 @@ impl Delivery {
 
     fn again(mut self, detail: String, now: UnixMillis) -> Step<Self> {
         self.last_error = Some(detail);
-        match self.next_try_at(now) {
-            Some(at) => self.send_at(at, now),
+        match self.next_try_at(now).filter(|_| !self.settled) {
+            Some(at) => self.send_at(at),
             None => unchanged(self),
         }
     }
@@ -242,7 +273,7 @@ impl Delivery {
         }
         let mut effects = Vec::new();
         match (self.event, self.overdue, self.next_try_at(now)) {
-            (Some(event), true, Some(at)) => effects.push(Effect::SendWebhook { event, at }),
+            (Some(event), true, Some(at)) if !self.settled => effects.push(Effect::SendWebhook { event, at }),
             (Some(event), _, _) => effects.push(Effect::Forget(EffectKey::Webhook(event))),
             (None, _, _) => {}
         }
@@ -272,17 +303,20 @@ impl Delivery {
 
     fn deadline(mut self, now: UnixMillis) -> Step<Self> {
         let Some(deadline_at) = self.deadline_at else { return unchanged(self) };
-        if self.status == DeliveryStatus::Failed {
+        let failed = self.status == DeliveryStatus::Failed;
+        if self.settled || (failed && self.released_at.is_none()) {
             return unchanged(self);
         }
-        let break_at = deadline_at.plus_s(BREAK_AFTER_S);
-        if now < deadline_at || (self.overdue && now < break_at) {
+        let break_at = self.break_at(deadline_at);
+        // What is overdue, or failed and was released, waits for its break alone.
+        let last = self.overdue || failed;
+        let at = if last { break_at } else { deadline_at };
+        if now < at {
             // Rung too early, or twice.
-            let at = if self.overdue { break_at } else { deadline_at };
             let effects = vec![Effect::wake(EffectKey::Deadline, at, now)];
             return Step { next: self, events: Vec::new(), effects };
         }
-        if self.overdue {
+        if last {
             return unchanged(self);
         }
         self.overdue = true;
@@ -298,11 +332,44 @@ impl Delivery {
     fn fence(mut self, now: UnixMillis) -> Step<Self> {
         self.status = DeliveryStatus::Failed;
         self.fenced = true;
+        self.settled = false;
         let effects = self.quiet();
         Step { next: self, events: vec![Event { at: now, kind: EventKind::DeliveryFenced }], effects }
     }
 
-    fn send_at(self, at: UnixMillis, _now: UnixMillis) -> Step<Self> {
+    /// One try more; whatever the answer, it stays delivered.
+    fn told_again(mut self, now: UnixMillis) -> Step<Self> {
+        self.resend = true;
+        self.send_at(now)
+    }
+
+    fn was_told_again(mut self) -> Step<Self> {
+        self.resend = false;
+        self.tries = self.tries.saturating_add(1);
+        unchanged(self)
+    }
+
+    fn send_now(self, now: UnixMillis) -> Step<Self> {
+        // Whoever asks for what was closed wants it delivered, and somebody must hear of it if it is not.
+        if self.settled { self.release(now) } else { self.send_at(now) }
+    }
+
+    fn release(mut self, now: UnixMillis) -> Step<Self> {
+        self.released_at = Some(now);
+        self.settled = false;
+        let alarm = self.deadline_at.map(|deadline_at| self.break_at(deadline_at));
+        let mut step = self.send_at(now);
+        step.effects.extend(alarm.map(|at| Effect::wake(EffectKey::Deadline, at, now)));
+        step
+    }
+
+    fn settle(mut self) -> Step<Self> {
+        self.settled = true;
+        let effects = self.quiet();
+        Step { next: self, events: Vec::new(), effects }
+    }
+
+    fn send_at(self, at: UnixMillis) -> Step<Self> {
         let effects = self.event.map(|event| Effect::SendWebhook { event, at }).into_iter().collect();
         Step { next: self, events: Vec::new(), effects }
     }
@@ -310,19 +377,6 @@ impl Delivery {
     fn quiet(&self) -> Vec<Effect> {
         let webhook = self.event.map(|event| Effect::Forget(EffectKey::Webhook(event)));
         webhook.into_iter().chain([Effect::Forget(EffectKey::Deadline)]).collect()
-    }
-
-    /// The ladder of the API: 1, 5, 15, 30, 60 s, each minute to the deadline, then 5 min, 15 min, hourly, to 72 h.
-    fn next_try_at(&self, now: UnixMillis) -> Option<UnixMillis> {
-        let (started_at, deadline_at) = (self.started_at?, self.deadline_at?);
-        let past_s = now.since_ms(deadline_at).div_euclid(1000);
-        let gap_s = match EARLY_TRIES_S.get(usize::try_from(self.tries.saturating_sub(1)).unwrap_or(usize::MAX)) {
-            Some(gap_s) => *gap_s,
-            None if past_s < 0 => 60,
-            None => LATE_TRIES_S.iter().copied().find(|gap_s| past_s < *gap_s).unwrap_or(3600),
-        };
-        let at = now.plus_s(gap_s);
-        (at.since_ms(started_at) <= TRIES_END_S.saturating_mul(1000)).then_some(at)
     }
 }
 

@@ -7,6 +7,7 @@
 use crate::ids::{AttemptId, ChannelId, EventId, RefundId};
 use crate::money::Money;
 use crate::provider::Failure;
+use crate::resolution::Resolution;
 use crate::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
@@ -176,6 +177,8 @@ pub enum Source {
     Callback,
     /// The answer to our query.
     Query,
+    /// A person's decision about what a provider had stated.
+    Operator,
 }
 
 impl Source {
@@ -186,6 +189,7 @@ impl Source {
             Self::Create => "create",
             Self::Callback => "callback",
             Self::Query => "query",
+            Self::Operator => "operator",
         }
     }
 }
@@ -255,4 +259,6 @@ pub enum EventKind {
     RefundFailed { refund: RefundId, failure: Failure },
     /// A break was opened.
     BreakOpened { kind: BreakKind },
+    /// A person settled a break.
+    BreakResolved { kind: BreakKind, resolution: Resolution },
 }

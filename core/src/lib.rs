@@ -16,6 +16,7 @@ pub mod overrides;
 pub mod provider;
 pub mod reconcile;
 pub mod refund;
+pub mod resolution;
 pub mod routing;
 pub mod secret;
 pub mod time;

@@ -15,7 +15,7 @@ mod statement;
 pub use build::{Build, BuildInput, Environment, OptionFault, Registration, Secrets};
 pub use callback::{CallbackRequest, Notice, NoticeKind, RefundNotice, Rejected, Verdict};
 pub use message::{HttpCall, HttpReply, Method, Next, Nonce};
-pub use order::{AttemptOrder, CodeLife, Payer, RefundOrder, Scene};
+pub use order::{AttemptOrder, CodeLife, Payer, RefundOrder, RefundRules, Scene};
 pub use outcome::{ErrorClass, Failure, Outcome, Pay, PayKind, Payment, RefundOutcome};
 
 pub use statement::{
@@ -91,6 +91,10 @@ pub trait Provider: Send + Sync {
     fn close(&self, order: &AttemptOrder, now: UnixMillis, nonce: Nonce) -> Result<Next<Outcome>, Unsupported>;
     /// Reads a close's reply. Never `Closed`: an accepted close is `Pending`, and a query proves the end.
     fn read_close(&self, asked: &AttemptOrder, reply: &HttpReply, now: UnixMillis) -> Next<Outcome>;
+    /// How refunds of one payment are to be spaced, and how many it takes.
+    fn refund_rules(&self) -> RefundRules {
+        RefundRules::default()
+    }
     /// Writes a refund under the number in `order`; the same number again never pays twice.
     ///
     /// # Errors

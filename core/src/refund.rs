@@ -6,7 +6,7 @@
 
 use crate::effect::{Effect, EffectKey, Event, EventKind, Step};
 use crate::ids::{AttemptId, RefundId};
-use crate::provider::{Failure, RefundOutcome};
+use crate::provider::{ErrorClass, Failure, RefundOutcome, RefundRules};
 use crate::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,8 @@ pub enum RefundKind {
     Undelivered,
     /// The payment came after the charge had closed.
     Late,
+    /// A person decided so, over a break.
+    Decided,
 }
 
 /// How far calls under the present number may have come.
@@ -92,7 +94,8 @@ pub struct Refund {
     pub ended_at: Option<UnixMillis>,
     /// The last trouble.
     pub error: Option<Failure>,
-    /// Stuck at the provider, by its word or for a day: a person is told, the amount stays reserved.
+    /// It waits for more than time: the provider says so, refuses for now (an empty account, a setting), or a day has
+    /// passed. A person is told, the amount stays reserved.
     pub stuck: bool,
     /// Calls made so far, which also spaces the next.
     pub calls: u32,
@@ -106,6 +109,21 @@ pub struct Refund {
     /// The provider took the present number on.
     #[serde(default)]
     pub accepted: bool,
+    /// When a call that orders it last went out, which spaces the other refunds of its payment.
+    #[serde(default)]
+    pub sent_at: Option<UnixMillis>,
+    /// The payer should have this money and does not: it failed, or bounced after its end. A person decides.
+    #[serde(default)]
+    pub lost: bool,
+    /// It was proved to have failed, and the money went back after all.
+    #[serde(default)]
+    pub moved_after_all: bool,
+    /// The provider states another sum for it than was ordered: it stays pending until a person decides.
+    #[serde(default)]
+    pub other_sum: bool,
+    /// The refund that a person put in its place.
+    #[serde(default)]
+    pub replaced_by: Option<RefundId>,
     status: RefundStatus,
 }
 
@@ -173,8 +191,49 @@ impl Refund {
             reach: Reach::Nowhere,
             generation: 0,
             accepted: false,
+            sent_at: None,
+            lost: false,
+            moved_after_all: false,
+            other_sum: false,
+            replaced_by: None,
             status: RefundStatus::Pending,
         }
+    }
+
+    /// Minor units of its payment that it has taken or may still take (S13). One that a person replaced after it had
+    /// bounced takes nothing any more; its successor does.
+    #[must_use]
+    pub const fn draws(&self) -> i64 {
+        let draws = match self.status {
+            RefundStatus::Pending => true,
+            RefundStatus::Succeeded => self.replaced_by.is_none(),
+            RefundStatus::Failed => self.moved_after_all,
+        };
+        if draws { self.amount } else { 0 }
+    }
+
+    /// The earliest moment of its next call, by the provider's rules and the other refunds of its payment; `None` when
+    /// it may be made now.
+    #[must_use]
+    pub fn held_back_until<'a>(
+        &self,
+        others: impl Iterator<Item = &'a Self>,
+        rules: RefundRules,
+        now: UnixMillis,
+    ) -> Option<UnixMillis> {
+        let (last, gap_ms) = if self.ask_first {
+            (self.sent_at, rules.ask_after_ms)
+        } else {
+            let same_payment = |other: &&Self| {
+                other.id != self.id
+                    && other.attempt == self.attempt
+                    && other.provider_trade_no == self.provider_trade_no
+            };
+            (others.filter(same_payment).filter_map(|other| other.sent_at).max(), rules.apart_ms)
+        };
+        // A clock that was set back must not hold anything longer than the gap itself.
+        let until = last?.plus_ms(gap_ms).min(now.plus_ms(gap_ms));
+        (until > now).then_some(until)
     }
 
     /// What the money did.
@@ -193,6 +252,9 @@ impl Refund {
         }
         match input {
             RefundInput::Calling => {
+                if !self.ask_first {
+                    self.sent_at = Some(now);
+                }
                 self.goes_out(now);
                 self.calls = self.calls.saturating_add(1);
                 let effects = vec![self.call_at(now)];
@@ -231,19 +293,27 @@ impl Refund {
             RefundOutcome::Pending => {
                 self.ask_first = true;
                 self.error = None;
+                self.stuck = false;
                 let accepted = Event { at: now, kind: EventKind::RefundAccepted { refund: self.id } };
                 let events = if self.accepted { Vec::new() } else { vec![accepted] };
                 self.accepted = true;
                 self.wait(events, now)
             }
             RefundOutcome::Absent => {
-                // Proved not received: the same number goes out again.
+                // Proved not received: the same number goes out again, at once.
                 self.ask_first = false;
                 self.accepted = false;
-                self.wait(Vec::new(), now)
+                let waits = self.wait(Vec::new(), now);
+                let effects = vec![Effect::CallRefund { refund: waits.next.id, at: now }];
+                Step { effects, ..waits }
             }
             RefundOutcome::Later(failure) => {
                 self.ask_first = false;
+                // An empty account or a wrong setting does not pass by itself.
+                self.stuck |= match failure.class {
+                    ErrorClass::Declined | ErrorClass::Misconfigured | ErrorClass::Rejected => true,
+                    ErrorClass::Congested | ErrorClass::Unavailable | ErrorClass::Unknown => false,
+                };
                 self.error = Some(failure);
                 self.wait(Vec::new(), now)
             }

@@ -26,8 +26,8 @@ use sign::Trust;
 use tongdao_core::ids::ProviderId;
 use tongdao_core::provider::{
     AttemptOrder, BuildInput, CallbackRequest, Capabilities, CertificateEnd, CodeLife, HttpCall, HttpReply, Next,
-    Nonce, Notice, OptionFault, Outcome, Provider, RefundOrder, RefundOutcome, Registration, Rejected, Scene,
-    Unsupported, Verdict,
+    Nonce, Notice, OptionFault, Outcome, Provider, RefundOrder, RefundOutcome, RefundRules, Registration, Rejected,
+    Scene, Unsupported, Verdict,
 };
 use tongdao_core::time::UnixMillis;
 use wire::Request;
@@ -94,6 +94,11 @@ impl Provider for Alipay {
 
     fn read_close(&self, asked: &AttemptOrder, reply: &HttpReply, _: UnixMillis) -> Next<Outcome> {
         Next::Done(calls::read_close(&self.options, asked, reply))
+    }
+
+    fn refund_rules(&self) -> RefundRules {
+        // README: refunds of a trade 3 s apart, a query not before 10 s.
+        RefundRules { apart_ms: 3_000, ask_after_ms: 10_000, parts_max: None }
     }
 
     fn refund(&self, order: &RefundOrder, now: UnixMillis, _: Nonce) -> Result<Next<RefundOutcome>, Unsupported> {

@@ -19,8 +19,8 @@ use options::Options;
 use tongdao_core::ids::ProviderId;
 use tongdao_core::provider::{
     AttemptOrder, BuildInput, CallbackRequest, Capabilities, CertificateEnd, CodeLife, HttpCall, HttpReply, Next,
-    Nonce, Notice, OptionFault, Outcome, Provider, RefundOrder, RefundOutcome, Registration, Rejected, Scene,
-    Unsupported, Verdict,
+    Nonce, Notice, OptionFault, Outcome, Provider, RefundOrder, RefundOutcome, RefundRules, Registration, Rejected,
+    Scene, Unsupported, Verdict,
 };
 use tongdao_core::time::UnixMillis;
 
@@ -113,6 +113,11 @@ impl Provider for WechatPay {
 
     fn read_close(&self, _asked: &AttemptOrder, reply: &HttpReply, now: UnixMillis) -> Next<Outcome> {
         Next::Done(self.judge_close(reply, now))
+    }
+
+    fn refund_rules(&self) -> RefundRules {
+        // README: at least a minute between two refunds of an order, at most 50 of them.
+        RefundRules { apart_ms: 60_000, ask_after_ms: 0, parts_max: Some(50) }
     }
 
     fn refund(&self, order: &RefundOrder, now: UnixMillis, nonce: Nonce) -> Result<Next<RefundOutcome>, Unsupported> {

@@ -182,6 +182,13 @@ impl Sandbox {
         refunds::finish(&self.world, key, state)
     }
 
+    /// Changes a refund's state after its end, as a card that is refused days later does, and announces it; false when
+    /// there is no such refund or it stands so already.
+    pub fn turn_refund(&self, provider: ProviderName, account: &str, refund_no: &str, state: RefundState) -> bool {
+        let key = ledger::RefundKey { provider, account: account.to_owned(), refund_no: refund_no.to_owned() };
+        refunds::turn(&self.world, key, state)
+    }
+
     /// Books payments and refunds that nobody made over HTTP, spread evenly over a statement's day (`yyyy-MM-dd`), and
     /// answers them in the same order. All of them or, when one is refused, none. No callback is sent.
     pub fn fill(

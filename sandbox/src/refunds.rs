@@ -27,6 +27,16 @@ pub(crate) fn settle(world: &Arc<World>, key: RefundKey, drawn: &Drawn) {
     });
 }
 
+/// Changes a refund's state whatever it was, and announces it.
+pub(crate) fn turn(world: &Arc<World>, key: RefundKey, state: RefundState) -> bool {
+    let now = world.now();
+    let turned = world.ledger.change(|book| book.turn_refund(&key, state, now));
+    if turned {
+        callbacks::announce(world, Event::Refunded(key));
+    }
+    turned
+}
+
 /// Ends a pending refund now; false when it is not pending.
 pub(crate) fn finish(world: &Arc<World>, key: RefundKey, state: RefundState) -> bool {
     let now = world.now();

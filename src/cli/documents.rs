@@ -273,6 +273,48 @@ pub(crate) struct MetricDoc {
     pub(crate) series: u64,
 }
 
+/// A break.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct BreakDoc {
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    pub(crate) status: String,
+    pub(crate) channel: Option<String>,
+    pub(crate) charge: Option<String>,
+    pub(crate) provider_trade_no: Option<String>,
+    pub(crate) amount: i64,
+    pub(crate) currency: String,
+    pub(crate) opened_at: String,
+    pub(crate) resolution: Option<String>,
+    pub(crate) actor: Option<String>,
+    pub(crate) evidence: String,
+    /// `awaiting confirmation` where a second person is waited for.
+    pub(crate) state: String,
+}
+
+/// What would come of a decision over a break.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ForetoldDoc {
+    #[serde(rename = "break")]
+    pub(crate) of: BreakDoc,
+    pub(crate) resolution: String,
+    pub(crate) follows: Vec<String>,
+    pub(crate) fitting: Vec<String>,
+    pub(crate) awaits_second: bool,
+    pub(crate) proposal: Option<ProposalDoc>,
+}
+
+/// A decision that waits for a second person.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct ProposalDoc {
+    pub(crate) resolution: String,
+    pub(crate) actor: String,
+    pub(crate) note: String,
+}
+
 /// A page of a list.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct PageDoc<T> {

@@ -252,7 +252,7 @@ fn checked_duration(text: &str) -> Result<String, &'static str> {
 }
 
 /// Text as one word of a shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     if text.chars().any(|c| "\"$`\\!".contains(c)) {
         return format!("'{}'", text.replace('\'', r"'\''"));
     }

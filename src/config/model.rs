@@ -213,6 +213,13 @@ pub struct Routing {
     pub weights: Weights,
 }
 
+/// `[reconciliation]`: what follows from a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reconciliation {
+    /// A break over more than this, in fen, is resolved by two people; `None` is one person for every sum.
+    pub confirm_above: Option<i64>,
+}
+
 /// `[sandbox]`: provider servers of our own that the daemon starts beside itself, for the demo and for tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SandboxServers {

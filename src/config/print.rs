@@ -21,6 +21,10 @@ pub(super) fn redacted(config: &Config) -> String {
     ];
     section(&mut out, "[store]", store);
     section(&mut out, "[routing]", routing(config));
+    let most = config.reconciliation.confirm_above;
+    if let Some(most) = most {
+        section(&mut out, "[reconciliation]", vec![("confirm_above".into(), most.to_string())]);
+    }
     if let Some(sandbox) = &config.sandbox {
         section(&mut out, "[sandbox]", sandbox_lines(sandbox));
     }

@@ -4,7 +4,7 @@
 //! the other. What stands in lists (merchants, channels) has its own readers.
 
 use super::fields::Fields;
-use super::model::{Routing, SandboxServers, Server, Store, StoreUrl};
+use super::model::{Reconciliation, Routing, SandboxServers, Server, Store, StoreUrl};
 use super::secret::SecretReader;
 use super::tree::{Node, Value};
 use std::collections::BTreeMap;
@@ -74,6 +74,12 @@ pub(super) fn read_routing(mut fields: Fields<'_>) -> Routing {
     fields.finish();
     let weights = weights.and_then(Result::ok).unwrap_or_default();
     Routing { max_channels: max_channels.unwrap_or(3), budget, weights }
+}
+
+pub(super) fn read_reconciliation(mut fields: Fields<'_>) -> Reconciliation {
+    let confirm_above = fields.integer("confirm_above", 0..=i64::MAX);
+    fields.finish();
+    Reconciliation { confirm_above }
 }
 
 /// A table as JSON, with numbers that came as text from the environment.

@@ -18,7 +18,9 @@ pub(crate) fn batch_of(before: Option<&Charge>, step: &Step<Charge>, along: &Alo
     let charge = &step.next;
     let timers = timers_of(step, along.fired);
     let changed = before != Some(charge);
-    if !changed && timers.is_empty() && along.claims.is_empty() && along.note.is_none() {
+    let beside = &along.beside;
+    let alone = along.claims.is_empty() && along.note.is_none() && beside.breaks.is_empty() && beside.keeps.is_empty();
+    if !changed && timers.is_empty() && alone {
         return None;
     }
     let mut claims = along.claims.clone();
@@ -29,9 +31,9 @@ pub(crate) fn batch_of(before: Option<&Charge>, step: &Step<Charge>, along: &Alo
         events: step.events.clone(),
         timers: timers.into_iter().map(|(key, at)| TimerChange { charge: charge.id, key, at }).collect(),
         claims,
-        breaks: breaks_of(charge, step),
-        keeps: Vec::new(),
-        notes: along.note.clone().into_iter().collect(),
+        breaks: breaks_of(charge, step).into_iter().chain(beside.breaks.iter().cloned()).collect(),
+        keeps: beside.keeps.clone(),
+        notes: along.note.iter().chain(&beside.notes).cloned().collect(),
     })
 }
 

@@ -3,7 +3,8 @@
 //! Invariant: 掉单 (paid, not delivered) is visible the moment it begins, and its age is the age of the oldest such
 //! charge. It is memory, rebuilt at start from the charges that have timers and those that wait for a person.
 
-use crate::ports::{BreakStatus, Store, StoreError};
+use super::open_breaks::OpenBreaks;
+use crate::ports::{Break, BreakStatus, Store, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use tongdao_core::attempt::AttemptStatus;
@@ -22,6 +23,8 @@ struct Line {
     unknown: Vec<(ChannelId, UnixMillis)>,
     /// The channels of attempts whose end is not proved.
     open: Vec<ChannelId>,
+    /// The channels of refunds that a person must look at.
+    stuck: Vec<ChannelId>,
 }
 
 #[derive(Default)]
@@ -35,6 +38,7 @@ struct Sums {
 #[derive(Default)]
 pub struct Board {
     sums: Mutex<Sums>,
+    breaks: OpenBreaks,
 }
 
 impl Board {
@@ -42,7 +46,7 @@ impl Board {
         let board = Self::default();
         let due = store.due(UnixMillis(i64::MAX), usize::MAX).await?;
         let mut charges: BTreeSet<ChargeId> = due.iter().map(|due| due.charge).collect();
-        charges.extend(broken(store).await?);
+        charges.extend(broken(store, &board.breaks).await?);
         for id in charges {
             if let Some(charge) = store.charge(id).await? {
                 board.note(&charge);
@@ -66,6 +70,27 @@ impl Board {
         }
         *sums.stages.entry(line.stage).or_default() += 1;
         sums.lines.insert(charge.id, line);
+    }
+
+    /// The breaks that wait for a person.
+    #[must_use]
+    pub const fn open_breaks(&self) -> &OpenBreaks {
+        &self.breaks
+    }
+
+    /// Takes note of breaks as they are now.
+    pub(super) fn note_breaks(&self, breaks: &[Break]) {
+        for breach in breaks {
+            self.breaks.note(breach);
+        }
+    }
+
+    /// A channel's refunds that are stuck.
+    #[must_use]
+    pub fn stuck_refunds(&self, channel: &ChannelId) -> i64 {
+        let sums = self.lock();
+        let stuck = sums.lines.values().flat_map(|line| &line.stuck).filter(|of| *of == channel);
+        i64::try_from(stuck.count()).unwrap_or(i64::MAX)
     }
 
     /// When the oldest paid and undelivered charge was paid.
@@ -102,11 +127,14 @@ impl Board {
 }
 
 /// The charges of open breaks: what waits for a person may have no timer.
-async fn broken(store: &dyn Store) -> Result<Vec<ChargeId>, StoreError> {
+async fn broken(store: &dyn Store, breaks: &OpenBreaks) -> Result<Vec<ChargeId>, StoreError> {
     let (mut charges, mut before) = (Vec::new(), None);
     loop {
         let read = store.breaks(before, BREAKS_AT_ONCE).await?;
         before = read.last().map(|last| last.id);
+        for breach in &read {
+            breaks.note(breach);
+        }
         let open = read.iter().filter(|one| one.status == BreakStatus::Open);
         charges.extend(open.filter_map(|one| one.charge));
         if read.len() < BREAKS_AT_ONCE {
@@ -131,8 +159,16 @@ fn line_of(charge: &Charge) -> Option<Line> {
         .collect();
     let owed = matches!(charge.status(), ChargeStatus::Paid | ChargeStatus::PartiallyRefunded)
         && charge.delivery.status() != DeliveryStatus::Delivered
-        && !charge.delivery.fenced;
+        && !charge.delivery.fenced
+        && !charge.delivery.settled;
+    let stuck: Vec<ChannelId> = charge
+        .refunds
+        .iter()
+        .filter(|refund| refund.stuck)
+        .filter_map(|refund| charge.attempt(refund.attempt))
+        .map(|attempt| attempt.channel.clone())
+        .collect();
     let stage = charge.stage();
     let over = matches!(stage, Stage::Completed | Stage::Closed | Stage::Refunded) && unknown.is_empty();
-    (!over).then(|| Line { stage, undelivered_since: owed.then_some(charge.paid_at).flatten(), unknown, open })
+    (!over).then(|| Line { stage, undelivered_since: owed.then_some(charge.paid_at).flatten(), unknown, open, stuck })
 }

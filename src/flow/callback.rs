@@ -173,7 +173,7 @@ impl Flow {
             return Ok(());
         }
         let batch = crate::ports::Batch { breaks: vec![breach], ..crate::ports::Batch::default() };
-        Ok(self.store.commit(batch, crate::ports::Urgency::Vital).await?)
+        self.commit_breaks(batch).await
     }
 
     async fn rejected(&self, channel: &Channel, rejected: &Rejected) {

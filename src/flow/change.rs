@@ -5,10 +5,10 @@
 
 use super::batch::{batch_of, settled_breaks};
 use super::{Flow, FlowError};
-use crate::ports::{Break, BreakStatus, Claim, Reference, StoreError, Urgency};
+use crate::ports::{Batch, Break, BreakStatus, Claim, Reference, StoreError, Urgency};
 use tongdao_core::charge::{Charge, Input};
 use tongdao_core::effect::{EffectKey, Step};
-use tongdao_core::ids::ChargeId;
+use tongdao_core::ids::{BreakId, ChargeId};
 use tongdao_core::time::UnixMillis;
 
 /// Races are rare (one process takes turns); across nodes a handful of tries is plenty.
@@ -23,6 +23,8 @@ pub(crate) struct Along {
     pub(crate) claims: Vec<Claim>,
     /// Raw evidence.
     pub(crate) note: Option<Vec<u8>>,
+    /// Named values, notes and breaks that are durable with the step or not at all.
+    pub(crate) beside: Batch,
 }
 
 /// A change that is durable.
@@ -58,12 +60,15 @@ impl Flow {
         let Some(mut batch) = batch_of(before, &step, along) else {
             return Ok(Changed { charge: step.next });
         };
-        for id in settled_breaks(before, &step.next) {
+        let decided: Vec<BreakId> = along.beside.breaks.iter().map(|breach| breach.id).collect();
+        for id in settled_breaks(before, &step.next).into_iter().filter(|id| !decided.contains(id)) {
             let breach = self.store.find_break(id).await?;
             batch.breaks.extend(breach.map(|breach| repaired(breach, self.clock.now())));
         }
         let moved = batch.timers.iter().any(|timer| timer.at.is_some());
+        let breaks = batch.breaks.clone();
         self.store.commit(batch, urgency).await?;
+        self.board.note_breaks(&breaks);
         self.observe(before, &step.next, &step.events);
         if moved {
             self.timers_moved.notify_one();

@@ -7,6 +7,7 @@ use crate::config::Channel;
 use crate::metrics::Limit;
 use std::sync::atomic::Ordering;
 use tongdao_core::charge::Stage;
+use tongdao_core::effect::BreakKind;
 use tongdao_core::money::Money;
 use tongdao_core::provider::{Payer, Scene};
 use tongdao_core::routing::Seen;
@@ -19,12 +20,19 @@ impl Flow {
         for stage in Stage::ALL {
             metrics.charges_open(stage, u64::try_from(board.count(stage)).unwrap_or(0));
         }
+        self.refresh_breaks();
         self.refresh_space();
         let config = self.config();
         self.refresh_overrides(&config);
         for channel in &config.channels {
             let view = self.channels().view(&channel.id, now);
             metrics.channel_state(&channel.id, self.channel_state(&channel.id));
+            metrics.refunds_stuck(&channel.id, board.stuck_refunds(&channel.id));
+            metrics.open_breaks(
+                &channel.id,
+                &board.open_breaks().count_of(&channel.id),
+                board.open_breaks().oldest_of(&channel.id),
+            );
             metrics.oldest_unknown_attempt(&channel.id, board.oldest_unknown(&channel.id));
             if let Some(seen) = self.seen(channel) {
                 metrics.channel_fitness(&channel.id, seen.score, seen.health);
@@ -35,6 +43,13 @@ impl Flow {
             if let Some(max) = channel.daily_limit.count {
                 metrics.limit_used(&channel.id, Limit::DayCount, ratio(view.day_count, max));
             }
+        }
+    }
+
+    fn refresh_breaks(&self) {
+        let amounts = self.board().open_breaks().amounts();
+        for kind in BreakKind::ALL {
+            self.metrics.open_break_amount(kind, amounts.get(&kind).copied().unwrap_or_default());
         }
     }
 

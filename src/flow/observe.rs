@@ -5,6 +5,7 @@
 use super::Flow;
 use crate::metrics::{ChargeEvent, ConfirmedBy, Repair};
 use std::time::Duration;
+use tongdao_core::attempt::AttemptStatus;
 use tongdao_core::charge::{Charge, ChargeStatus};
 use tongdao_core::effect::{Event, EventKind, Source};
 use tongdao_core::refund::{RefundKind, RefundStatus};
@@ -15,9 +16,23 @@ impl Flow {
         for event in events {
             self.observe_event(after, event);
         }
+        self.observe_ends(before, after);
         let was = before.map(Charge::status);
         if was != Some(ChargeStatus::Refunded) && after.status() == ChargeStatus::Refunded {
             self.metrics.charge(ChargeEvent::Refunded);
+        }
+    }
+
+    /// An attempt in doubt whose end was proved without anybody's help.
+    fn observe_ends(&self, before: Option<&Charge>, after: &Charge) {
+        let was_unknown = |id| {
+            let attempt = before.and_then(|before| before.attempt(id));
+            attempt.is_some_and(|attempt| attempt.status() == AttemptStatus::Unknown)
+        };
+        for attempt in after.attempts.iter().filter(|attempt| attempt.status() == AttemptStatus::Closed) {
+            if was_unknown(attempt.id) {
+                self.metrics.repaired(Repair::Closed);
+            }
         }
     }
 
@@ -32,7 +47,7 @@ impl Flow {
                 let waited_ms = event.at.since_ms(attempt.created_at);
                 self.metrics.payment_confirmed(&attempt.channel, confirmed_by(*source));
                 self.metrics.payment_waited(&attempt.provider, millis(waited_ms));
-                self.channels.paid(&attempt.channel, charge.amount, event.at);
+                self.channels.paid(&attempt.channel, charge.captured(), event.at);
                 if *source == Source::Query {
                     self.metrics.repaired(Repair::Credited);
                 }
@@ -53,6 +68,9 @@ impl Flow {
             EventKind::RefundSucceeded { refund } => self.observe_refund(charge, *refund),
             EventKind::BreakOpened { kind } => {
                 tracing::error!(charge_id = %id, kind = kind.as_str(), "a break was opened: a person must look");
+            }
+            EventKind::BreakResolved { kind, resolution } => {
+                tracing::info!(charge_id = %id, kind = kind.as_str(), resolution = resolution.as_str(), "a break was resolved");
             }
             EventKind::AmountDiffers { .. }
             | EventKind::NoCode { .. }
@@ -82,7 +100,7 @@ impl Flow {
         match refund.kind {
             RefundKind::Surplus => self.metrics.repaired(Repair::RefundedSurplus),
             RefundKind::Undelivered | RefundKind::Late => self.metrics.repaired(Repair::RefundedOverdue),
-            RefundKind::Merchant => {}
+            RefundKind::Merchant | RefundKind::Decided => {}
         }
     }
 }
@@ -92,6 +110,7 @@ const fn confirmed_by(source: Source) -> ConfirmedBy {
     match source {
         Source::Callback => ConfirmedBy::Callback,
         Source::Create | Source::Query => ConfirmedBy::Query,
+        Source::Operator => ConfirmedBy::Operator,
     }
 }
 

@@ -8,7 +8,7 @@ mod audit;
 
 pub use audit::{AuditEntry, AuditPage};
 
-use super::Flow;
+use super::{Flow, FlowError};
 use crate::clock::rfc3339;
 use crate::config::{Channel, Config};
 use crate::metrics::{Cause, ChannelState, OverrideAction};
@@ -203,6 +203,20 @@ impl Flow {
         self.store.commit(batch, Urgency::Vital).await?;
         audit.written(number);
         Ok(())
+    }
+
+    /// Does work whose batch holds the entry, so that neither is there without the other.
+    pub(super) async fn audited<T, F: Future<Output = Result<T, FlowError>>>(
+        &self,
+        entry: AuditEntry,
+        work: impl FnOnce(Batch) -> F,
+    ) -> Result<T, FlowError> {
+        let mut audit = self.ordered.writing.lock().await;
+        let mut batch = Batch::default();
+        let number = audit.add(entry, &mut batch)?;
+        let done = work(batch).await?;
+        audit.written(number);
+        Ok(done)
     }
 
     /// Entries of the audit before a number, newest first.

@@ -9,8 +9,8 @@ use super::{Flow, FlowError};
 use crate::ports::{Claim, Owner, Reference};
 use tongdao_core::charge::{Charge, Input};
 use tongdao_core::effect::EffectKey;
-use tongdao_core::ids::{ChargeId, RefundId};
-use tongdao_core::provider::{ErrorClass, Failure, RefundOutcome};
+use tongdao_core::ids::{AttemptId, ChargeId, RefundId};
+use tongdao_core::provider::{ErrorClass, Failure, RefundOutcome, RefundRules};
 use tongdao_core::refund::{NewRefund, Refund, RefundKind};
 
 /// A merchant's checked order to refund.
@@ -66,7 +66,7 @@ impl Flow {
         let sending = quiet.is_none();
         let owner = Owner::Request(asked.request_hash, asked.charge);
         let along = Along { claims: vec![Claim { reference: number, owner }], ..Along::default() };
-        let input = Input::Refund { new: Box::new(new), sending };
+        let input = Input::Refund { new: Box::new(new), sending, rules: self.rules_of(&charge, charge.principal) };
         let changed = self.change(asked.charge, &[input], along).await?;
         Ok(OpenedRefund { charge: changed.charge, refund: id, replayed: false })
     }
@@ -105,19 +105,45 @@ impl Flow {
         if before.ended_at.is_some() {
             return self.clear(id, fired).await;
         }
-        // Durable first: should the process die in the call, the next one asks before it repeats.
-        let along = Along { fired, ..Along::default() };
-        let charge = self.change(id, &[Input::RefundCalling(refund)], along).await?.charge;
-        let Some(calling) = charge.refund(refund) else { return Err(FlowError::NotFound) };
-        let outcome = self.refund_at_provider(&charge, calling, before.ask_first).await;
-        // The word is about the number that was asked for, which a callback may have spent meanwhile.
-        let input = Input::RefundNoticed { refund, provider_refund_no: before.provider_refund_no, outcome };
-        let charge = self.change(id, &[input], Along::default()).await?.charge;
+        let mut charge = self.call_refund(&charge, &before, fired).await?;
+        // It never arrived: the same number goes out at once.
+        let absent = |now: &&Refund| before.ask_first && !now.ask_first && now.ended_at.is_none();
+        if let Some(again) = charge.refund(refund).filter(absent).cloned() {
+            charge = self.call_refund(&charge, &again, None).await?;
+        }
         if let Some(after) = charge.refund(refund).filter(|after| after.stuck && !before.stuck) {
             let code = after.error.as_ref().map_or("none", |error| error.provider_code.as_str());
             tracing::error!(charge_id = %id, refund_id = %refund, code, "a refund is stuck: a person must look");
         }
         Ok(charge)
+    }
+
+    /// One call, unless the provider's rules want it later.
+    async fn call_refund(
+        &self,
+        charge: &Charge,
+        before: &Refund,
+        fired: Option<EffectKey>,
+    ) -> Result<Charge, FlowError> {
+        let (id, refund) = (charge.id, before.id);
+        // Durable first: should the process die in the call, the next one asks before it repeats.
+        let along = Along { fired, ..Along::default() };
+        let input = Input::RefundCalling { refund, rules: self.rules_of(charge, Some(before.attempt)) };
+        let charge = self.change(id, &[input], along).await?.charge;
+        let Some(calling) = charge.refund(refund) else { return Err(FlowError::NotFound) };
+        if calling.calls == before.calls {
+            return Ok(charge);
+        }
+        let outcome = self.refund_at_provider(&charge, calling, before.ask_first).await;
+        // The word is about the number that was asked for, which a callback may have spent meanwhile.
+        let provider_refund_no = before.provider_refund_no.clone();
+        let input = Input::RefundNoticed { refund, provider_refund_no, outcome };
+        Ok(self.change(id, &[input], Along::default()).await?.charge)
+    }
+
+    fn rules_of(&self, charge: &Charge, attempt: Option<AttemptId>) -> RefundRules {
+        let channel = attempt.and_then(|id| charge.attempt(id)).and_then(|attempt| self.channel(&attempt.channel));
+        channel.map(|channel| channel.provider.refund_rules()).unwrap_or_default()
     }
 
     /// `ask_first`: an earlier call may have arrived, so nothing is sent before the provider was asked.
@@ -129,12 +155,7 @@ impl Flow {
         if !ask_first {
             return self.ask_refund(&channel, &order, channel.timeout).await;
         }
-        let known = self.ask_refund_query(&channel, &order, channel.timeout).await;
-        if known == RefundOutcome::Absent {
-            // It never arrived: the same number goes out at once.
-            return self.ask_refund(&channel, &order, channel.timeout).await;
-        }
-        known
+        self.ask_refund_query(&channel, &order, channel.timeout).await
     }
 
     /// Clears a timer that has nothing left to do.

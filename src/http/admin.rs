@@ -58,6 +58,8 @@ pub const ROUTES: &[Route] = &[
     ("POST", "/admin/v1/charges/{id}/sync"),
     ("POST", "/admin/v1/charges/{id}/redeliver"),
     ("GET", "/admin/v1/breaks"),
+    ("GET", "/admin/v1/breaks/{id}"),
+    ("POST", "/admin/v1/breaks/{id}/resolve"),
     ("GET", "/admin/v1/overrides"),
     ("POST", "/admin/v1/overrides"),
     ("DELETE", "/admin/v1/overrides/{id}"),
@@ -108,6 +110,8 @@ pub fn router(reloader: Arc<Reloader>, flow: Arc<Flow>, tasks: Tasks, entrance: 
         .route("/admin/v1/charges/{id}/sync", post(charges::handle_sync))
         .route("/admin/v1/charges/{id}/redeliver", post(charges::handle_redeliver))
         .route("/admin/v1/breaks", get(breaks::handle_list))
+        .route("/admin/v1/breaks/{id}", get(breaks::handle_show))
+        .route("/admin/v1/breaks/{id}/resolve", post(breaks::handle_resolve))
         .route("/admin/v1/overrides", get(overrides::handle_list).post(overrides::handle_place))
         .route("/admin/v1/overrides/{id}", delete(overrides::handle_restore))
         .route("/admin/v1/audit", get(audit::handle_list))

@@ -78,6 +78,7 @@ const fn word(kind: &EventKind) -> &'static str {
         EventKind::RefundSucceeded { .. } => "refund_succeeded",
         EventKind::RefundFailed { .. } => "refund_failed",
         EventKind::BreakOpened { .. } => "break_opened",
+        EventKind::BreakResolved { .. } => "break_resolved",
     }
 }
 
@@ -121,6 +122,9 @@ fn describe(kind: &EventKind) -> Value {
         EventKind::RefundAccepted { refund } | EventKind::RefundSucceeded { refund } => json!({ "refund": refund }),
         EventKind::RefundFailed { refund, failure } => json!({ "refund": refund, "error": error(failure) }),
         EventKind::BreakOpened { kind } => json!({ "kind": kind.as_str() }),
+        EventKind::BreakResolved { kind, resolution } => {
+            json!({ "kind": kind.as_str(), "resolution": resolution.as_str() })
+        }
     }
 }
 

@@ -14,7 +14,7 @@ mod tests;
 pub(crate) use advice::{for_payer, for_payer_zh};
 pub(crate) use catalogue::{Code, Entry};
 
-use crate::flow::{FlowError, OverrideError};
+use crate::flow::{FlowError, OverrideError, ResolveError};
 use crate::ports::StoreError;
 use crate::request_scope;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -342,6 +342,18 @@ impl From<OverrideError> for Problem {
     }
 }
 
+impl From<ResolveError> for Problem {
+    fn from(error: ResolveError) -> Self {
+        let said = error.to_string();
+        match error {
+            ResolveError::Unfitting { .. } | ResolveError::NotOpen(_) => {
+                Self::InvalidState(format!("Nothing was done: {said}."))
+            }
+            ResolveError::Flow(error) => error.into(),
+        }
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
@@ -373,6 +385,8 @@ impl From<Refused> for Problem {
             Refused::DeliveryFenced => {
                 state("The money is on its way back to the payer: do not hand anything over any more.")
             }
+            Refused::TooManyRefunds => state("The provider takes no further refund of this payment."),
+            Refused::Unfitting => state("The decision does not fit this break, or not any more."),
             Refused::AlreadyDelivered => state("The delivery was reported as delivered, which is final."),
         }
     }

@@ -10,6 +10,7 @@ use crate::ports::Operation;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
 };
+use tongdao_core::effect::BreakKind;
 use tongdao_core::routing::{Because, Exclusion};
 
 /// The families whose series belong to channels.
@@ -30,6 +31,9 @@ pub(super) struct ChannelFamilies {
     callback_ack: HistogramVec,
     oldest_unknown: IntGaugeVec,
     clock_offset: GaugeVec,
+    open_breaks: IntGaugeVec,
+    oldest_break: IntGaugeVec,
+    refunds_stuck: IntGaugeVec,
     pub(super) certificate_end: IntGaugeVec,
 }
 
@@ -51,6 +55,9 @@ pub(super) struct ChannelSeries {
     pub(super) callback_ack: Histogram,
     pub(super) oldest_unknown: IntGauge,
     pub(super) clock_offset: Gauge,
+    pub(super) open_breaks: Cells<BreakKind, IntGauge>,
+    pub(super) oldest_break: IntGauge,
+    pub(super) refunds_stuck: IntGauge,
 }
 
 impl ChannelFamilies {
@@ -72,6 +79,9 @@ impl ChannelFamilies {
             callback_ack: f::CALLBACK_ACK_DURATION.histograms(registry)?,
             oldest_unknown: f::OLDEST_UNKNOWN.gauges(registry)?,
             clock_offset: f::CLOCK_OFFSET.decimal_gauges(registry)?,
+            open_breaks: f::OPEN_BREAKS.gauges(registry)?,
+            oldest_break: f::OLDEST_OPEN_BREAK.gauges(registry)?,
+            refunds_stuck: f::REFUNDS_STUCK.gauges(registry)?,
             certificate_end: f::CERTIFICATE_NOT_AFTER.gauges(registry)?,
         })
     }
@@ -97,6 +107,9 @@ impl ChannelFamilies {
             callback_ack: self.callback_ack.with_label_values(&[channel]),
             oldest_unknown: self.oldest_unknown.with_label_values(&[channel]),
             clock_offset: self.clock_offset.with_label_values(&[channel]),
+            open_breaks: Cells::of(|kind| self.open_breaks.with_label_values(&[channel, kind])),
+            oldest_break: self.oldest_break.with_label_values(&[channel]),
+            refunds_stuck: self.refunds_stuck.with_label_values(&[channel]),
         }
     }
 }

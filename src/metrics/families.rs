@@ -142,6 +142,14 @@ families! {
     WEBHOOKS = counter("tongdao_webhooks_total", &["result"], "Webhook tries, by what came of them.");
     WEBHOOK_QUEUE_DEPTH = gauge("tongdao_webhook_queue_depth", &[], "Webhooks that are due and wait for their turn.");
     WEBHOOK_DURATION = histogram("tongdao_webhook_duration_seconds", &[], WEBHOOK, "How long webhook tries take.");
+    OPEN_BREAKS = gauge("tongdao_reconciliation_open_breaks", &["channel", "kind"],
+        "Breaks that wait for a person, all of them.");
+    OPEN_BREAK_AMOUNT = gauge("tongdao_reconciliation_open_break_amount_yuan", &["kind"],
+        "The money at stake in open breaks.");
+    OLDEST_OPEN_BREAK = gauge("tongdao_reconciliation_oldest_open_break_timestamp_seconds", &["channel"],
+        "When the oldest open break was opened; 0 for none.");
+    REFUNDS_STUCK = gauge("tongdao_refunds_stuck", &["channel"],
+        "Refunds that wait for more than time: an empty account, a setting, a provider's word, or a day gone by.");
     REPAIRS = counter("tongdao_repairs_total", &["kind"], "What was mended without a person.");
     HTTP_REQUESTS = counter("tongdao_http_requests_total", &["method", "route", "code"], "Requests answered.");
     HTTP_REQUEST_DURATION = histogram("tongdao_http_request_duration_seconds", &["route"], HTTP, "How long requests take.");

@@ -9,9 +9,12 @@ use super::labels::{
 use super::{Metrics, ROUTE_OTHER};
 use crate::ports::Operation;
 use prometheus::{IntCounter, IntGauge};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tongdao_core::charge::Stage;
+use tongdao_core::effect::BreakKind;
 use tongdao_core::ids::{ChannelId, ProviderId};
+use tongdao_core::money::Money;
 use tongdao_core::provider::CertificateEnd;
 use tongdao_core::routing::Decision;
 use tongdao_core::time::UnixMillis;
@@ -251,6 +254,30 @@ impl Metrics {
     /// How many webhooks are due and wait.
     pub fn webhook_queue_depth(&self, depth: u64) {
         self.webhook_queue_depth.set(bounded(depth));
+    }
+
+    /// A channel's breaks that wait for a person, and when the oldest of them was opened.
+    pub fn open_breaks(&self, channel: &ChannelId, counts: &BTreeMap<BreakKind, i64>, oldest: Option<UnixMillis>) {
+        let channels = self.channels.load();
+        let Some(series) = channels.get(channel) else { return };
+        for (kind, gauge) in series.open_breaks.iter() {
+            gauge.set(counts.get(kind).copied().unwrap_or_default());
+        }
+        series.oldest_break.set(seconds(oldest));
+    }
+
+    /// The money at stake in open breaks of a kind.
+    pub fn open_break_amount(&self, kind: BreakKind, fen: i64) {
+        if let Some(gauge) = self.open_break_amount.at(kind) {
+            gauge.set(Money::cny(fen).yuan().parse().unwrap_or_default());
+        }
+    }
+
+    /// A channel's refunds that wait for more than time.
+    pub fn refunds_stuck(&self, channel: &ChannelId, refunds: i64) {
+        if let Some(series) = self.channels.load().get(channel) {
+            series.refunds_stuck.set(refunds);
+        }
     }
 
     /// Something was mended without a person.

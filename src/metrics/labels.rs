@@ -5,6 +5,7 @@
 
 use crate::ports::Operation;
 use tongdao_core::charge::Stage;
+use tongdao_core::effect::BreakKind;
 use tongdao_core::routing::{Because, Exclusion};
 
 /// A label whose values are closed.
@@ -56,7 +57,7 @@ macro_rules! foreign_label {
     };
 }
 
-foreign_label!(Because, Exclusion, Operation, Stage);
+foreign_label!(Because, BreakKind, Exclusion, Operation, Stage);
 
 label! {
     /// Why a caller was not let in.

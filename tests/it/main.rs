@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub)]
 
 mod attacks;
+mod breaks;
 mod callbacks;
 mod charges;
 mod cli;

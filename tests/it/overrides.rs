@@ -8,13 +8,13 @@ use std::time::Duration;
 use tongdao::client::{Ask, Verb, Way, ask};
 use tongdao_sandbox::{Fault, FaultKind, Operation, ProviderName};
 
-async fn admin(world: &World, path: &str, verb: Verb<'_>) -> (u16, Value) {
+pub async fn admin(world: &World, path: &str, verb: Verb<'_>) -> (u16, Value) {
     let way = Way::Socket(world.directory().join("admin.sock"));
     let answer = ask(&way, Ask { path, verb, token: None, deadline: Duration::from_secs(10) }).await.unwrap();
     (answer.status, serde_json::from_str(&answer.body).unwrap_or(Value::String(answer.body)))
 }
 
-async fn load(world: &World, path: &str) -> Value {
+pub async fn load(world: &World, path: &str) -> Value {
     let (status, document) = admin(world, path, Verb::Get).await;
     assert_eq!(status, 200, "{path}: {document}");
     document
@@ -57,14 +57,14 @@ async fn channel(world: &World, id: &str) -> Value {
     channels["data"].as_array().unwrap().iter().find(|channel| channel["id"] == id).unwrap().clone()
 }
 
-async fn metric(world: &World, series: &str) -> String {
+pub async fn metric(world: &World, series: &str) -> String {
     let (_, text) = admin(world, "/metrics", Verb::Get).await;
     let line = text.as_str().unwrap().lines().find(|line| line.starts_with(series)).unwrap_or_default().to_owned();
     line.rsplit(' ').next().unwrap().to_owned()
 }
 
 /// The housekeeping looks each second; the clock's move wakes it at once.
-async fn until_metric(world: &World, series: &str, wanted: &str) {
+pub async fn until_metric(world: &World, series: &str, wanted: &str) {
     for _ in 0..600 {
         if metric(world, series).await == wanted {
             return;
@@ -266,7 +266,7 @@ async fn an_order_is_read_as_strictly_as_a_charge() {
 }
 
 /// Types a line at the daemon's machine.
-async fn sh(world: &World, line: &str) -> (i32, String) {
+pub async fn sh(world: &World, line: &str) -> (i32, String) {
     let binary = Path::new(env!("CARGO_BIN_EXE_tongdao"));
     let path = format!("{}:/usr/bin:/bin", binary.parent().unwrap().display());
     let mut command = tokio::process::Command::new("sh");
@@ -277,7 +277,7 @@ async fn sh(world: &World, line: &str) -> (i32, String) {
     (status.code().unwrap(), said)
 }
 
-fn line_after<'s>(said: &'s str, word: &str) -> &'s str {
+pub fn line_after<'s>(said: &'s str, word: &str) -> &'s str {
     said.lines().find_map(|line| line.strip_prefix(word)).unwrap_or_else(|| panic!("no {word} in\n{said}"))
 }
 

@@ -20,6 +20,7 @@ impl Change {
     pub(super) fn paid_webhook_tried(&mut self, answer: Answer) -> Result<(), Refused> {
         let undeliverable = matches!(answer, Answer::Undeliverable(_));
         let delivered = answer == Answer::Delivered;
+        let was_delivered = self.charge.delivery.status() == DeliveryStatus::Delivered;
         match self.step_delivery(DeliveryInput::Tried(answer)) {
             Err(Refused::DeliveryFenced) if delivered => {
                 self.delivered_after_fence();
@@ -27,6 +28,10 @@ impl Change {
             }
             Err(Refused::AlreadyDelivered | Refused::DeliveryFenced) => return Ok(()),
             other => other?,
+        }
+        if was_delivered {
+            // It was only told again: nothing that is said now takes the goods back.
+            return Ok(());
         }
         if delivered {
             self.settle_delivery_breaks();
@@ -71,11 +76,17 @@ impl Change {
             other => other?,
         }
         let delivery = &self.charge.delivery;
-        if !delivery.overdue || delivery.status() == DeliveryStatus::Failed {
+        if delivery.settled || (delivery.released_at.is_none() && delivery.status() == DeliveryStatus::Failed) {
             return Ok(());
         }
-        if !was_overdue {
+        if !was_overdue && delivery.overdue {
             self.announce(Topic::DeliveryOverdue);
+        }
+        let delivery = &self.charge.delivery;
+        let released = delivery.released_at.is_some();
+        if (released && !delivery.is_break_due(self.now)) || (!released && !delivery.overdue) {
+            // A person wants it delivered, or its time is not over.
+            return Ok(());
         }
         let certain = !self.charge.delivery.doubt;
         if self.charge.policy.refund_overdue && certain {

@@ -4,7 +4,7 @@
 //! one fen is a break and never `paid` (S4); every further payment goes back by itself (S8); a payment after the close
 //! counts and is late (S20).
 
-use super::{Change, ChargeStatus, Refused};
+use super::{Change, ChargeStatus, Differing, Refused};
 use crate::attempt::{AttemptInput, AttemptStatus};
 use crate::effect::{BreakDraft, BreakKind, Effect, EffectKey, EventKind, Source};
 use crate::ids::AttemptId;
@@ -17,7 +17,14 @@ impl Change {
         if attempt.provider_order_no != payment.provider_order_no {
             return Err(Refused::Foreign);
         }
-        if payment.amount != self.charge.amount {
+        if self.was_returned(id, &payment.provider_trade_no) {
+            // A person sent it back under the sum that was stated then: it can never count.
+            return self.report(id, Outcome::Closed, source);
+        }
+        let is_taken = self.charge.principal == Some(id)
+            && self.charge.principal_trade_no() == Some(payment.provider_trade_no.as_str());
+        let expected = if is_taken { self.charge.captured() } else { self.charge.amount };
+        if payment.amount != expected {
             return self.amount_differs(id, &payment, source);
         }
         if self.is_anothers(id, &payment.provider_trade_no) {
@@ -55,6 +62,19 @@ impl Change {
     }
 
     fn principal(&mut self, id: AttemptId, payment: &Payment, source: Source) -> Result<(), Refused> {
+        self.count_principal(id, payment, source)?;
+        if payment.refunded > 0 {
+            self.refunded_elsewhere(id, payment);
+        } else if self.charge.late && self.charge.policy.refund_late {
+            self.fence_and_refund(RefundKind::Late, "paid after the charge had closed");
+        } else {
+            self.start_delivery();
+        }
+        Ok(())
+    }
+
+    /// From here on this payment is the one that counts.
+    pub(super) fn count_principal(&mut self, id: AttemptId, payment: &Payment, source: Source) -> Result<(), Refused> {
         let late = self.charge.status == ChargeStatus::Closed;
         self.set_status(ChargeStatus::Paid);
         self.charge.principal = Some(id);
@@ -68,13 +88,6 @@ impl Change {
         // Nobody shall pay a second code of a paid charge.
         for other in self.open_attempts() {
             self.end_attempt(other)?;
-        }
-        if payment.refunded > 0 {
-            self.refunded_elsewhere(id, payment);
-        } else if late && self.charge.policy.refund_late {
-            self.fence_and_refund(RefundKind::Late, "paid after the charge had closed");
-        } else {
-            self.start_delivery();
         }
         Ok(())
     }
@@ -113,6 +126,8 @@ impl Change {
         let key = (BreakKind::AmountDiffers, tx.clone());
         if self.charge.judged.insert(key.clone()) {
             self.event(EventKind::AmountDiffers { attempt: id, provider_trade_no: tx.clone(), stated: payment.amount });
+            let differing = Differing { attempt: id, amount: payment.amount, returned: false };
+            self.charge.differing.insert(tx.clone(), differing);
             let evidence = format!("the provider states {} {}", payment.amount.amount, payment.amount.currency);
             let draft = self.draft(BreakKind::AmountDiffers, Some(id), Some(tx), evidence);
             self.open_break(BreakDraft { amount: payment.amount, ..draft });
@@ -125,13 +140,18 @@ impl Change {
         self.report(id, Outcome::Closed, source)
     }
 
+    fn was_returned(&self, id: AttemptId, tx: &str) -> bool {
+        self.charge.differing.get(tx).is_some_and(|differing| differing.returned && differing.attempt == id)
+    }
+
     /// Whether this payment counts for another attempt of the same account already (S2).
     fn is_anothers(&self, id: AttemptId, tx: &str) -> bool {
         let Some(this) = self.charge.attempt(id) else { return false };
         self.charge.attempts.iter().any(|other| {
             let same_account = other.provider == this.provider && other.account == this.account;
             let counts = other.provider_trade_no.as_deref() == Some(tx)
-                || self.charge.surplus.contains(&(other.id, tx.to_owned()));
+                || self.charge.surplus.contains(&(other.id, tx.to_owned()))
+                || self.was_returned(other.id, tx);
             other.id != id && same_account && counts
         })
     }

@@ -9,28 +9,20 @@ use crate::delivery::{DeliveryInput, DeliveryStatus};
 use crate::effect::{BreakDraft, BreakKind, Effect, EventKind};
 use crate::ids::{AttemptId, RefundId};
 use crate::money::Money;
-use crate::provider::RefundOutcome;
+use crate::provider::{RefundOutcome, RefundRules};
 use crate::refund::{NewRefund, Refund, RefundInput, RefundKind, RefundRefused, RefundStatus};
-
-impl Refund {
-    /// Whether it draws on the principal, which all but surplus refunds do.
-    pub(crate) fn is_of_principal(&self) -> bool {
-        self.kind != RefundKind::Surplus
-    }
-}
 
 impl Charge {
     /// Minor units of a payment that went back on our order, or still may.
     #[must_use]
     pub fn refunds_ordered(&self, provider_trade_no: &str) -> i64 {
         let of_payment = self.refunds.iter().filter(|refund| refund.provider_trade_no == provider_trade_no);
-        let alive = of_payment.filter(|refund| refund.status() != RefundStatus::Failed);
-        alive.fold(0, |sum, refund| sum.saturating_add(refund.amount))
+        of_payment.fold(0, |sum, refund| sum.saturating_add(refund.draws()))
     }
 }
 
 impl Change {
-    pub(super) fn merchant_refund(&mut self, new: NewRefund, sending: bool) -> Result<(), Refused> {
+    pub(super) fn merchant_refund(&mut self, new: NewRefund, sending: bool, rules: RefundRules) -> Result<(), Refused> {
         let principal = self.charge.principal.ok_or(Refused::InvalidState)?;
         if self.charge.refund(new.id).is_some() {
             // A repeat: it was ordered by this very input.
@@ -38,6 +30,10 @@ impl Change {
         }
         if new.amount <= 0 || new.amount > self.refundable() {
             return Err(Refused::ExceedsRefundable);
+        }
+        let parts = self.charge.principal_refunds().filter(|refund| refund.status() != RefundStatus::Failed).count();
+        if rules.parts_max.is_some_and(|max| parts >= max) {
+            return Err(Refused::TooManyRefunds);
         }
         let whole = new.amount == self.refundable();
         let owed = self.charge.delivery.status() != DeliveryStatus::Delivered && !self.charge.delivery.fenced;
@@ -87,8 +83,14 @@ impl Change {
         self.push_refund(Refund::new(new, attempt, tx, self.now));
     }
 
-    pub(super) fn refund_calling(&mut self, id: RefundId) -> Result<(), Refused> {
-        self.step_refund(id, RefundInput::Calling)
+    pub(super) fn refund_calling(&mut self, id: RefundId, rules: RefundRules) -> Result<(), Refused> {
+        let refund = self.charge.refund(id).ok_or(Refused::NotFound)?;
+        let pending = refund.status() == RefundStatus::Pending;
+        match refund.held_back_until(self.charge.refunds.iter(), rules, self.now).filter(|_| pending) {
+            Some(at) => self.effects.push(Effect::CallRefund { refund: id, at }),
+            None => self.step_refund(id, RefundInput::Calling)?,
+        }
+        Ok(())
     }
 
     pub(super) fn refund_reported(&mut self, id: RefundId, outcome: RefundOutcome) -> Result<(), Refused> {
@@ -97,8 +99,9 @@ impl Change {
             self.heard_after_end(&before, &outcome);
             return Ok(());
         }
-        if matches!(outcome, RefundOutcome::Succeeded { amount: Some(stated) } if stated.currency != self.charge.amount.currency)
+        if matches!(outcome, RefundOutcome::Succeeded { amount: Some(stated) } if stated.currency != self.charge.sum_of(&before.provider_trade_no).currency)
         {
+            self.mark(id, |refund| refund.other_sum = true);
             self.refund_differs(&before, "the provider states another currency for this refund".to_owned());
             return Ok(());
         }
@@ -138,8 +141,19 @@ impl Change {
                     refund,
                     format!("it was through, and now it is not: {}: {}", f.provider_code, f.detail),
                 );
+                self.mark(refund.id, |refund| refund.lost = refund.replaced_by.is_none());
+            }
+            (RefundStatus::Succeeded, RefundOutcome::Succeeded { .. }) if refund.replaced_by.is_some() => {
+                self.refund_differs(refund, "another one was put in its place, and now it is through".to_owned());
+            }
+            (RefundStatus::Succeeded, RefundOutcome::Succeeded { .. }) if refund.lost => {
+                self.mark(refund.id, |refund| refund.lost = false);
             }
             (RefundStatus::Failed, RefundOutcome::Succeeded { .. }) => {
+                self.mark(refund.id, |refund| {
+                    refund.lost = false;
+                    refund.moved_after_all = true;
+                });
                 self.refund_differs(refund, "it was proved to have failed, and now the money is back".to_owned());
             }
             _ => {}
@@ -148,18 +162,25 @@ impl Change {
 
     fn refund_differs(&mut self, refund: &Refund, why: String) {
         let draft = self.draft(BreakKind::RefundDiffers, Some(refund.attempt), Some(&refund.provider_trade_no), why);
-        let amount = Money { amount: refund.amount, currency: self.charge.amount.currency };
+        let currency = self.charge.sum_of(&refund.provider_trade_no).currency;
+        let amount = Money { amount: refund.amount, currency };
         self.open_break(BreakDraft { amount, ..draft });
     }
 
     /// Minor units of the principal that no living refund draws on yet.
     fn refundable(&self) -> i64 {
-        let taken = self
-            .charge
-            .principal_refunds()
-            .filter(|refund| refund.status() != RefundStatus::Failed)
-            .fold(0_i64, |sum, refund| sum.saturating_add(refund.amount));
-        self.charge.amount.amount.saturating_sub(taken)
+        let taken = self.charge.principal_refunds().fold(0_i64, |sum, refund| sum.saturating_add(refund.draws()));
+        self.charge.captured().amount.saturating_sub(taken)
+    }
+
+    fn is_of_principal(&self, id: RefundId) -> bool {
+        self.charge.principal_refunds().any(|refund| refund.id == id)
+    }
+
+    fn mark(&mut self, id: RefundId, mark: impl FnOnce(&mut Refund)) {
+        if let Some(refund) = self.charge.refunds.iter_mut().find(|refund| refund.id == id) {
+            mark(refund);
+        }
     }
 
     fn add_refund(&mut self, new: NewRefund, principal: AttemptId) {
@@ -168,27 +189,30 @@ impl Change {
         self.push_refund(refund);
     }
 
-    fn push_refund(&mut self, refund: Refund) {
+    pub(super) fn push_refund(&mut self, refund: Refund) {
         self.event(EventKind::RefundOpened { refund: refund.id, amount: refund.amount, reason: refund.reason.clone() });
         self.effects.push(Effect::CallRefund { refund: refund.id, at: self.now });
         self.charge.refunds.push(refund);
     }
 
     fn refund_succeeded(&mut self, refund: &Refund) {
-        if refund.is_of_principal() {
-            let whole = self.charge.amount_refunded() == self.charge.amount.amount;
-            self.set_status(if whole { ChargeStatus::Refunded } else { ChargeStatus::PartiallyRefunded });
+        if self.is_of_principal(refund.id) {
+            let whole = self.charge.amount_refunded() >= self.charge.captured().amount;
+            let status = if whole { ChargeStatus::Refunded } else { ChargeStatus::PartiallyRefunded };
+            // The successor of one that bounced finds the charge where that one had left it.
+            self.set_status(status.max(self.charge.status));
         }
         self.announce_of(Topic::RefundSucceeded, Some(refund.id));
     }
 
     fn refund_failed(&mut self, refund: &Refund) {
         self.announce_of(Topic::RefundFailed, Some(refund.id));
-        let undelivered = refund.is_of_principal() && self.charge.delivery.fenced;
+        let undelivered = self.is_of_principal(refund.id) && self.charge.delivery.fenced;
         if refund.kind != RefundKind::Merchant || undelivered {
             // Nobody ordered it who could be told, or the goods are fenced: a person must find a way for this money.
             let why = refund.error.as_ref().map(|e| format!("{}: {}", e.provider_code, e.detail)).unwrap_or_default();
             self.refund_differs(refund, why);
+            self.mark(refund.id, |refund| refund.lost = true);
         }
     }
 
@@ -204,6 +228,7 @@ impl Change {
             }
             Err(RefundRefused::Ended) => Err(Refused::InvalidState),
             Err(RefundRefused::AmountDiffers) => {
+                slot.other_sum = true;
                 let refund = slot.clone();
                 self.refund_differs(&refund, "the provider states another sum for this refund".to_owned());
                 Ok(())

@@ -2,17 +2,23 @@
 //! histories against a small model.
 
 use super::*;
+use crate::delivery::{Answer, Report};
+use crate::effect::Source;
 use crate::fixtures::{
     AMOUNT, DELIVER_ON, GIVE_BACK, T0, attempt_id, failure, gives_code, in_words, new_attempt, new_charge, new_refund,
     not_paid, payment, refund_id,
 };
+use crate::ids::EventId;
 use crate::provider::{ErrorClass, Payment};
+use crate::provider::{RefundOutcome, RefundRules};
 use crate::refund::{RefundKind, RefundStatus};
+use crate::resolution::Resolution;
 
 mod histories;
 mod model;
 mod moves;
 mod rules;
+mod rules_of_breaks;
 mod rules_of_delivery;
 mod rules_of_refunds;
 mod table;
@@ -100,7 +106,15 @@ fn pays(n: u8, tx: &str) -> Input {
 }
 
 fn refunds(n: u8, amount: i64) -> Input {
-    Input::Refund { new: Box::new(new_refund(n, amount)), sending: false }
+    Input::Refund { new: Box::new(new_refund(n, amount)), sending: false, rules: RefundRules::default() }
+}
+
+fn calls(refund: RefundId) -> Input {
+    Input::RefundCalling { refund, rules: RefundRules::default() }
+}
+
+fn resolves(kind: BreakKind, key: &str, resolution: Resolution) -> Input {
+    Input::Resolve { kind, key: key.to_owned(), resolution, sending: false }
 }
 
 fn refund_says(refund: RefundId, outcome: RefundOutcome) -> Input {

@@ -90,6 +90,17 @@ pub struct AttemptOrder {
     pub provider_trade_no: Option<String>,
 }
 
+/// How a provider wants the refunds of one payment to be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RefundRules {
+    /// Between the calls of two refunds of one payment, in milliseconds.
+    pub apart_ms: i64,
+    /// From a refund's call to the first query of it, in milliseconds.
+    pub ask_after_ms: i64,
+    /// Refunds that one payment takes; `None` where nobody says.
+    pub parts_max: Option<usize>,
+}
+
 /// One refund as its provider sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefundOrder {

@@ -163,7 +163,7 @@ fn after_any_doubt_the_provider_is_asked_before_anything_is_repeated() {
 fn a_refund_that_is_not_through_after_a_day_is_stuck_and_a_success_still_ends_it() {
     let waits = [
         RefundOutcome::Unknown(failure(ErrorClass::Unknown)),
-        RefundOutcome::Later(failure(ErrorClass::Declined)),
+        RefundOutcome::Later(failure(ErrorClass::Congested)),
         RefundOutcome::Pending,
         RefundOutcome::Absent,
         ended(),
@@ -178,6 +178,19 @@ fn a_refund_that_is_not_through_after_a_day_is_stuck_and_a_success_still_ends_it
         let through = RefundInput::Reported(RefundOutcome::Succeeded { amount: None });
         assert!(!stuck.apply(through, day_later).unwrap().next.stuck, "{word:?}");
     }
+}
+
+#[test]
+fn an_empty_account_is_a_persons_matter_at_once_and_goes_on_by_itself_when_it_is_filled() {
+    for class in [ErrorClass::Declined, ErrorClass::Misconfigured] {
+        let short = heard(called(RefundKind::Merchant), RefundOutcome::Later(failure(class)));
+        assert!(short.stuck && short.status() == RefundStatus::Pending && !short.ask_first);
+        let filled = heard(after(short.clone(), RefundInput::Calling), RefundOutcome::Pending);
+        assert!(!filled.stuck);
+        assert_eq!(filled.provider_refund_no, short.provider_refund_no);
+    }
+    let crowded = RefundOutcome::Later(failure(ErrorClass::Congested));
+    assert!(!heard(called(RefundKind::Merchant), crowded).stuck, "that passes by itself");
 }
 
 #[test]

@@ -171,6 +171,16 @@ impl Book {
         refund.ended_at = (state != RefundState::Pending).then_some(now);
         true
     }
+
+    /// Changes a refund's state whatever it was; false when nothing changes.
+    pub(crate) fn turn_refund(&mut self, key: &RefundKey, state: RefundState, now: i64) -> bool {
+        let Some(refund) = self.refunds.get_mut(key).filter(|refund| refund.state != state) else {
+            return false;
+        };
+        refund.state = state;
+        refund.ended_at = (state != RefundState::Pending).then_some(now);
+        true
+    }
 }
 
 #[cfg(test)]

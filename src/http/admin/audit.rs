@@ -22,9 +22,9 @@ pub(super) struct AuditDocument {
     number: u64,
     at: String,
     actor: String,
-    /// `drain`, `force`, `restore` or `reload`.
+    /// `drain`, `force`, `restore`, `reload`, or `propose` and `resolve` with the decision over a break.
     action: String,
-    /// A channel or provider; for a reload the configuration's name.
+    /// A channel or provider; for a reload the configuration's name; for a decision the break.
     target: String,
     reason: String,
     /// Null for what has no end.

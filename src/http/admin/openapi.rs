@@ -21,6 +21,8 @@ use utoipa::OpenApi;
     charges::handle_sync,
     charges::handle_redeliver,
     breaks::handle_list,
+    breaks::handle_show,
+    breaks::handle_resolve,
     overrides::handle_list,
     overrides::handle_place,
     overrides::handle_restore,

@@ -10,7 +10,7 @@ use crate::flow::Flow;
 use crate::http::dto::Page;
 use crate::http::problem::Problem;
 use crate::metrics::Described;
-use crate::ports::{Batch, BreakStatus, StoreError, Urgency};
+use crate::ports::{Batch, Urgency};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -25,8 +25,6 @@ use utoipa::ToSchema;
 
 const PROBE_EVERY_MS: i64 = 1000;
 const PROBE_MAX: Duration = Duration::from_secs(2);
-/// Breaks looked through when the open ones are counted.
-const BREAKS_MAX: usize = 1000;
 
 /// The last probe of the store, and what stood in the way.
 #[derive(Default)]
@@ -166,12 +164,7 @@ pub(super) async fn handle_status(State(admin): State<Shared>) -> Result<Json<St
         charges: Stage::ALL.iter().map(|stage| (stage.as_str(), board.count(*stage))).collect(),
         oldest_undelivered: oldest
             .map(|(at, charge)| OldestDocument { charge: charge.to_string(), paid_at: rfc3339(at) }),
-        open_breaks: count_open_breaks(flow).await?,
+        open_breaks: board.open_breaks().count(),
         channels: channels::documents(flow),
     }))
-}
-
-async fn count_open_breaks(flow: &Flow) -> Result<usize, StoreError> {
-    let breaks = flow.store().breaks(None, BREAKS_MAX).await?;
-    Ok(breaks.iter().filter(|one| one.status == BreakStatus::Open).count())
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::fake;
-use crate::ports::{Batch, Break, BreakStatus, Urgency};
+use crate::ports::{Batch, Break, BreakStatus};
 use crate::testbed::{Bed, CONFIG};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
@@ -170,7 +170,7 @@ async fn open_breaks_are_listed_past_the_ones_that_are_settled() {
     for n in 0_u8..5 {
         let status = if n % 2 == 0 { BreakStatus::Open } else { BreakStatus::Resolved };
         let batch = Batch { breaks: vec![a_break(n, status, flow)], ..Batch::default() };
-        flow.store().commit(batch, Urgency::Vital).await.unwrap();
+        flow.commit_breaks(batch).await.unwrap();
     }
     let open = listener.get("/admin/v1/breaks?status=open&limit=2").await;
     assert_eq!(open["data"].as_array().unwrap().len(), 2);

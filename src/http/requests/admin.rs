@@ -4,14 +4,16 @@
 
 use super::open_charge::{known_channel, read_payer, scene};
 use crate::config::{Config, read_duration};
+use crate::flow::Decision;
 use crate::http::json::{Checked, Faults, Fields, integer, parse, plain, text, word};
 use crate::http::problem::Problem;
 use serde_json::value::RawValue;
 use std::time::Duration;
-use tongdao_core::ids::ChannelId;
+use tongdao_core::ids::{BreakId, ChannelId};
 use tongdao_core::money::Money;
 use tongdao_core::overrides::Action;
 use tongdao_core::provider::{Payer, Scene};
+use tongdao_core::resolution::Resolution;
 
 const AMOUNT_MAX: i64 = 10_000_000_000;
 pub(crate) const ACTOR_CHARS_MAX: usize = 64;
@@ -61,6 +63,13 @@ pub(crate) struct OverrideAsk {
     pub(crate) even_if_last: bool,
 }
 
+/// A decision over a break.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ResolveAsk {
+    pub(crate) decision: Decision,
+    pub(crate) dry_run: bool,
+}
+
 /// `POST /admin/v1/config/reload`: an empty body is one, too.
 pub(crate) fn read_reload(body: &[u8]) -> Result<Reloading, Problem> {
     let faults = Faults::default();
@@ -91,6 +100,22 @@ pub(crate) fn read_override(body: &[u8]) -> Result<OverrideAsk, Problem> {
         let (action, target, lasts) = (action?, target?, lasts?);
         let (reason, actor) = (reason?, actor?);
         Some(OverrideAsk { action, target, lasts, reason, actor, if_version, dry_run, even_if_last })
+    });
+    faults.close(asked)
+}
+
+/// `POST /admin/v1/breaks/{id}/resolve`.
+pub(crate) fn read_resolve(body: &[u8], id: BreakId) -> Result<ResolveAsk, Problem> {
+    let words = Resolution::ALL.map(|resolution| (resolution.as_str(), resolution));
+    let faults = Faults::default();
+    let asked = Fields::read("", parse(body)?, &faults).and_then(|mut fields| {
+        let resolution = fields.required("resolution", |raw| word(raw, &words));
+        let actor = fields.required("actor", |raw| plain(raw, ACTOR_CHARS_MAX));
+        let note = fields.required("note", |raw| plain(raw, REASON_CHARS_MAX));
+        let dry_run = fields.optional("dry_run", boolean).unwrap_or_default();
+        fields.finish();
+        let decision = Decision { id, resolution: resolution?, actor: actor?, note: note? };
+        Some(ResolveAsk { decision, dry_run })
     });
     faults.close(asked)
 }

@@ -49,8 +49,25 @@ fn random_histories_reach_every_corner() {
             *seen.entry(word).or_default() += times;
         }
     }
-    let corners =
-        ["paid late", "fenced", "in doubt", "delivered", "refunded", "closed", "surplus", "two payable", "next number"];
+    let corners = [
+        "paid late",
+        "fenced",
+        "in doubt",
+        "delivered",
+        "refunded",
+        "closed",
+        "surplus",
+        "two payable",
+        "next number",
+        "deliver",
+        "refund",
+        "accept",
+        "write_off",
+        "taken",
+        "returned",
+        "bounced",
+        "replaced",
+    ];
     let breaks = [
         BreakKind::AmountDiffers,
         BreakKind::Duplicate,

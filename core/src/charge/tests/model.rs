@@ -8,6 +8,8 @@ use crate::attempt::AttemptStatus;
 use crate::refund::Refund;
 use std::collections::BTreeSet;
 
+mod decisions;
+
 /// What happened to one charge, by definition.
 #[derive(Debug, Default)]
 pub(super) struct Model {
@@ -15,8 +17,14 @@ pub(super) struct Model {
     principal: Option<(AttemptId, String)>,
     /// Every further exact payment, and whether the provider said at once that it had gone back.
     surplus: BTreeMap<(AttemptId, String), bool>,
-    /// Trade numbers of payments of another sum.
-    differing: BTreeSet<String>,
+    /// Payments of another sum, and what was stated first.
+    differing: BTreeMap<String, (AttemptId, i64)>,
+    /// Those of them that a person sent back.
+    returned: BTreeMap<String, AttemptId>,
+    /// The sum of the principal, where a person took another one for it.
+    taken: Option<i64>,
+    /// Refunds that were through and then were not.
+    bounced: BTreeSet<RefundId>,
     /// What the charge asked to be credited.
     credited: Vec<(AttemptId, String)>,
     /// Every break that was ever opened.
@@ -35,6 +43,8 @@ impl Model {
 
     pub(super) fn judge(&mut self, before: &Charge, input: &Input, step: &Step<Charge>, now: UnixMillis) {
         self.note(before, input, step);
+        self.decisions(before, input);
+        self.bounces(before, input);
         self.payments(before, input, step);
         self.statuses(before, step);
         self.payable(&step.next);
@@ -70,10 +80,16 @@ impl Model {
             ("surplus", next.surplus.len() > before.surplus.len()),
             ("two payable", next.payable_count() == 2 && before.payable_count() < 2),
             ("next number", next.refunds.iter().any(|refund| refund.generation > 0)),
+            ("taken", next.taken != before.taken),
+            ("replaced", count_replaced(next) > count_replaced(before)),
         ];
         for (word, _) in now_so.iter().filter(|(_, so)| *so) {
             *self.seen.entry(word).or_default() += 1;
         }
+    }
+
+    fn captured(&self) -> i64 {
+        self.taken.unwrap_or(AMOUNT)
     }
 
     /// S2, S3, S4, S8, S20.
@@ -92,7 +108,7 @@ impl Model {
         if next.delivery.started_at.is_some() {
             assert!(self.principal.is_some(), "S3: a delivery began without an exact payment");
         }
-        for tx in &self.differing {
+        for tx in self.differing.keys() {
             let times = self.breaks.iter().filter(|b| **b == (BreakKind::AmountDiffers, tx.clone())).count();
             assert_eq!(times, 1, "S4: a payment of another sum is one break");
         }
@@ -101,8 +117,17 @@ impl Model {
     fn pay(&mut self, before: &Charge, attempt: AttemptId, payment: &Payment, step: &Step<Charge>) {
         let tx = payment.provider_trade_no.clone();
         let key = (attempt, tx.clone());
-        if payment.amount != before.amount {
-            self.differing.insert(tx);
+        if self.returned.get(&tx) == Some(&attempt) {
+            assert_eq!(
+                step.next.status().max(ChargeStatus::Closed),
+                before.status().max(ChargeStatus::Closed),
+                "it is back"
+            );
+            return;
+        }
+        let expected = if self.principal.as_ref() == Some(&key) { self.captured() } else { AMOUNT };
+        if payment.amount.amount != expected {
+            self.differing.entry(tx).or_insert((attempt, payment.amount.amount));
             assert!(step.next.status() < ChargeStatus::Paid || before.status() == step.next.status(), "S4");
             return;
         }
@@ -110,6 +135,12 @@ impl Model {
         match known {
             Some(counted) if counted == key => {}
             Some(_) => assert!(self.breaks.contains(&(BreakKind::Duplicate, tx)), "S2: claimed twice, and no break"),
+            None if self.returned.contains_key(&tx) => {
+                assert!(
+                    self.breaks.contains(&(BreakKind::Duplicate, tx)),
+                    "S2: claimed after it went back, and no break"
+                );
+            }
             None if self.principal.is_some() => {
                 self.surplus.insert(key, payment.refunded > 0);
             }
@@ -148,7 +179,7 @@ impl Model {
 
     /// S8, S13.
     fn refunds(&mut self, input: &Input, charge: &Charge) {
-        let mut principal_sum = 0;
+        let mut drawn: BTreeMap<&str, i64> = BTreeMap::new();
         for refund in &charge.refunds {
             assert!(refund.amount > 0, "S13");
             let fresh = || (refund.amount, vec![refund.provider_refund_no.clone()]);
@@ -159,27 +190,54 @@ impl Model {
                 assert!(!numbers.contains(&refund.provider_refund_no), "S13: a spent number is never used again");
                 numbers.push(refund.provider_refund_no.clone());
             }
-            if refund.kind != RefundKind::Surplus && refund.status() != RefundStatus::Failed {
-                principal_sum += refund.amount;
-                assert_eq!(Some(refund.attempt), charge.principal, "S13: it draws on the principal only");
+            let was_lost = refund.status() == RefundStatus::Failed || self.bounced.contains(&refund.id);
+            assert!(refund.replaced_by.is_none() || was_lost, "S13: what is not lost is replaced");
+            if refund.status() != RefundStatus::Failed && refund.replaced_by.is_none() {
+                *drawn.entry(refund.provider_trade_no.as_str()).or_default() += refund.amount;
             }
+            let of_principal = self.principal.as_ref().is_some_and(|(_, tx)| *tx == refund.provider_trade_no);
+            let of_returned = self.returned.contains_key(&refund.provider_trade_no);
+            assert!(
+                refund.kind == RefundKind::Surplus || of_principal || of_returned,
+                "S13: it draws on the principal only"
+            );
         }
-        assert!(principal_sum <= AMOUNT, "S13: {principal_sum} of {AMOUNT} are going back");
+        for (tx, sum) in drawn {
+            let of_principal = self.principal.as_ref().is_some_and(|(_, of)| of == tx);
+            let whole = match self.returned.get(tx).and_then(|_| self.differing.get(tx)) {
+                Some((_, stated)) => *stated,
+                None if of_principal => self.captured(),
+                None => AMOUNT,
+            };
+            assert!(sum <= whole, "S13: {sum} of {whole} are going back");
+        }
+        for tx in self.returned.keys() {
+            let alive = charge.refunds.iter().filter(|refund| refund.provider_trade_no == *tx);
+            assert_eq!(
+                alive.filter(|refund| refund.replaced_by.is_none()).count(),
+                1,
+                "a returned payment goes back once"
+            );
+        }
         for ((attempt, tx), gone) in &self.surplus {
             let of_it = |refund: &&Refund| refund.kind == RefundKind::Surplus && refund.provider_trade_no == *tx;
-            let found: Vec<&Refund> = charge.refunds.iter().filter(of_it).collect();
+            let chain: Vec<&Refund> = charge.refunds.iter().filter(of_it).collect();
+            let found: Vec<&Refund> = chain.iter().copied().filter(|refund| refund.replaced_by.is_none()).collect();
             if *gone {
-                assert!(found.is_empty(), "S8: it went back already");
+                assert!(found.len() <= 1, "S8: it went back already, and a person gives what is left once");
                 assert!(self.breaks.contains(&(BreakKind::RefundDiffers, tx.clone())), "S8: and a person knows");
                 continue;
             }
             let [refund] = found.as_slice() else { panic!("S8: {} refunds of {tx}", found.len()) };
             let derived = derived_number(&[&charge.id.to_string(), tx]);
             assert_eq!((refund.attempt, refund.amount), (*attempt, AMOUNT), "S8: whole, and of that payment");
-            assert_eq!(self.numbers_of(refund).first(), Some(&derived), "S8: under the derived number");
+            let first = chain.first().and_then(|first| self.numbers_of(first).first().cloned());
+            assert_eq!(first, Some(derived), "S8: under the derived number");
         }
-        let ordered = charge.refunds.iter().filter(|refund| refund.kind == RefundKind::Surplus).count();
-        assert_eq!(ordered, self.surplus.values().filter(|gone| !**gone).count(), "S8: nothing else is surplus");
+        for refund in charge.refunds.iter().filter(|refund| refund.kind == RefundKind::Surplus) {
+            let key = (refund.attempt, refund.provider_trade_no.clone());
+            assert!(self.surplus.contains_key(&key), "S8: nothing else is surplus");
+        }
     }
 
     /// The rules of the fence.
@@ -201,7 +259,8 @@ impl Model {
         for refund in next.refunds.iter().filter(|refund| before.refund(refund.id).is_none()) {
             if refund.kind == RefundKind::Undelivered {
                 let explicit = matches!(input, Input::Delivery(Report::Failed(_)))
-                    || matches!(input, Input::WebhookTried { answer: Answer::Undeliverable(_), .. });
+                    || matches!(input, Input::WebhookTried { answer: Answer::Undeliverable(_), .. })
+                    || matches!(input, Input::Resolve { .. });
                 assert!(explicit || !before.delivery.doubt, "a refund for non-delivery while in doubt");
                 assert_ne!(before.delivery.status(), DeliveryStatus::Delivered, "a refund of delivered goods");
                 assert!(!matches!(input, Input::Deadline { sending: true }), "while a try is in flight");
@@ -215,8 +274,10 @@ impl Model {
     /// Every yuan ends delivered, refunded or a named break.
     fn nobody_is_forgotten(&self, charge: &Charge) {
         let Some((_, tx)) = &self.principal else { return };
-        let going_back =
-            |refund: &&Refund| refund.kind != RefundKind::Surplus && refund.status() != RefundStatus::Failed;
+        let going_back = |refund: &&Refund| {
+            let alive = refund.status() != RefundStatus::Failed && refund.replaced_by.is_none();
+            refund.kind != RefundKind::Surplus && refund.provider_trade_no == *tx && alive
+        };
         let back: i64 = charge.refunds.iter().filter(going_back).map(|refund| refund.amount).sum();
         let named = |kinds: &[BreakKind]| {
             self.breaks.iter().any(|(kind, of)| kinds.contains(kind) && (of == tx || of.is_empty()))
@@ -224,11 +285,16 @@ impl Model {
         let cared_for = match charge.delivery.status() {
             DeliveryStatus::Pending | DeliveryStatus::Accepted | DeliveryStatus::Delivered => true,
             DeliveryStatus::None => named(&[BreakKind::RefundDiffers]),
-            DeliveryStatus::Failed if charge.delivery.fenced => back == AMOUNT || named(&[BreakKind::RefundDiffers]),
+            DeliveryStatus::Failed if charge.delivery.fenced => {
+                back == self.captured() || named(&[BreakKind::RefundDiffers])
+            }
             DeliveryStatus::Failed => named(&[BreakKind::Undeliverable]),
         };
         let undelivered = charge.delivery.status() != DeliveryStatus::Delivered;
-        assert!(back < AMOUNT || !undelivered || charge.delivery.fenced, "all of it goes back and no fence is set");
+        assert!(
+            back < self.captured() || !undelivered || charge.delivery.fenced,
+            "all of it goes back and no fence is set"
+        );
         assert!(cared_for, "the principal is neither on its way, nor going back, nor a break");
     }
 
@@ -248,8 +314,14 @@ impl Model {
             assert!(due(EffectKey::Webhook(webhook.event)), "L4: news is not sent");
         }
         let paid_webhook = charge.delivery.event.map(EffectKey::Webhook);
-        let named = self.breaks.iter().any(|(kind, _)| *kind == BreakKind::Undelivered);
-        if matches!(charge.delivery.status(), DeliveryStatus::Pending | DeliveryStatus::Accepted) {
+        let open = |wanted: BreakKind| charge.breaks.iter().any(|(kind, _)| *kind == wanted);
+        let named = open(BreakKind::Undelivered) || open(BreakKind::Undeliverable) || charge.delivery.settled;
+        let owed = match charge.delivery.status() {
+            DeliveryStatus::Pending | DeliveryStatus::Accepted => true,
+            DeliveryStatus::Failed => !charge.delivery.fenced,
+            DeliveryStatus::None | DeliveryStatus::Delivered => false,
+        };
+        if owed {
             let waited_for = due(EffectKey::Deadline) || paid_webhook.is_some_and(due);
             assert!(waited_for || named, "L4: a delivery that nobody waits for");
         }
@@ -258,6 +330,10 @@ impl Model {
             assert!(!left && !timers.contains_key(&EffectKey::Deadline), "a fenced delivery has timers");
         }
     }
+}
+
+fn count_replaced(charge: &Charge) -> usize {
+    charge.refunds.iter().filter(|refund| refund.replaced_by.is_some()).count()
 }
 
 fn says_delivered(input: &Input, paid_webhook: Option<EventId>) -> bool {

@@ -38,7 +38,7 @@ pub(super) enum Move {
     /// A provider speaks of a refund; `old`: of the number before.
     RefundWord { choice: usize, word: Word, call: bool, old: bool },
     /// A person resolves a break.
-    Resolve { choice: usize },
+    Resolve { choice: usize, word: Word },
     /// The input before the last `n` is heard again.
     Again { back: usize },
 }
@@ -130,7 +130,7 @@ fn of_goods() -> impl Strategy<Value = Move> {
         }),
         3 => (0_usize..3, word(), any::<bool>(), any::<bool>())
             .prop_map(|(choice, word, call, old)| Move::RefundWord { choice, word, call, old }),
-        1 => (0_usize..3).prop_map(|choice| Move::Resolve { choice }),
+        6 => (0_usize..3, word()).prop_map(|(choice, word)| Move::Resolve { choice, word }),
     ]
 }
 
@@ -141,11 +141,18 @@ pub(super) fn beginning() -> impl Strategy<Value = Vec<Move>> {
         vec![Move::Open { overlap }, code]
     };
     let paid = Move::Pay { attempt: 0, tx: 0, off: 0, refunded: 0 };
+    let differing = Move::Pay { attempt: 0, tx: 0, off: -1, refunded: 0 };
+    let order = Move::Refund { thousandths: 300, sending: false };
+    let says = |word| Move::RefundWord { choice: 0, word: Word(word), call: true, old: false };
+    // Through, and then not.
+    let back = vec![says(0), says(6)];
     prop_oneof![
         1 => Just(Vec::new()),
         2 => Just(shown(false)),
         2 => Just([shown(false), shown(true)].concat()),
-        3 => Just([shown(false), shown(true), vec![paid]].concat()),
+        3 => Just([shown(false), shown(true), vec![paid.clone()]].concat()),
+        2 => Just([shown(false), vec![differing]].concat()),
+        1 => Just([shown(false), vec![paid, order], back].concat()),
     ]
 }
 

@@ -74,8 +74,7 @@ fn a_payment_of_another_sum_never_pays_and_is_one_break_for_ever() {
     assert_eq!(story.breaks(), [BreakKind::AmountDiffers]);
     let again = story.take(one_fen_less());
     assert_eq!((again.breaks(), again.events.len()), (vec![], 0));
-    let mut settled = again;
-    settled.charge = settled.charge.without_break(BreakKind::AmountDiffers, "tx0");
+    let settled = again.take(resolves(BreakKind::AmountDiffers, "tx0", Resolution::Accept));
     assert_eq!(settled.take(one_fen_less()).breaks(), [], "a repeat after a person settled it opens no second one");
 }
 
@@ -99,9 +98,10 @@ fn a_disputed_charge_is_never_left_without_an_alarm() {
 
 #[test]
 fn a_settled_dispute_ends_the_attempt_and_with_it_the_charge() {
-    let mut story = Story::of(DELIVER_ON).shown(1, false).take(one_fen_less()).later(1800).take(Input::Expire);
-    story.charge = story.charge.without_break(BreakKind::AmountDiffers, "tx0");
-    let story = story.later(3600).take(Input::Expire).take(one_fen_less());
+    let story = Story::of(DELIVER_ON).shown(1, false).take(one_fen_less()).later(1800).take(Input::Expire);
+    let story = story.take(resolves(BreakKind::AmountDiffers, "tx0", Resolution::WriteOff));
+    assert_eq!((story.status_of(1), story.due(EffectKey::Expire)), (AttemptStatus::Closed, Some(0)));
+    let story = story.take(Input::Expire).take(one_fen_less());
     assert_eq!((story.status_of(1), story.charge.status()), (AttemptStatus::Closed, ChargeStatus::Closed));
 }
 
@@ -110,8 +110,7 @@ fn a_dispute_over_an_ended_attempt_that_is_settled_lets_the_charge_close_at_its_
     let ended = says(1, Outcome::Closed, Source::Query);
     let mut story = Story::of(DELIVER_ON).shown(1, false).take(one_fen_less()).take(ended).later(1800);
     story = story.take(Input::Expire);
-    story.charge = story.charge.without_break(BreakKind::AmountDiffers, "tx0");
-    let story = story.later(3600).take(Input::Expire);
+    let story = story.take(resolves(BreakKind::AmountDiffers, "tx0", Resolution::Accept)).take(Input::Expire);
     assert_eq!(story.charge.status(), ChargeStatus::Closed);
 }
 
@@ -195,10 +194,11 @@ fn a_repeated_payment_changes_nothing_at_all() {
 
 #[test]
 fn resolving_a_break_that_is_not_open_is_no_change() {
-    let story = Story::of(DELIVER_ON).shown(1, false).take(one_fen_less());
+    let mut story = Story::of(DELIVER_ON).shown(1, false).take(one_fen_less());
     let version = story.charge.version;
-    let other = story.charge.clone().without_break(BreakKind::AmountDiffers, "tx9");
-    assert_eq!((other.version, other.breaks.len()), (version, 1));
-    let settled = story.charge.without_break(BreakKind::AmountDiffers, "tx0");
-    assert_eq!((settled.version, settled.breaks.len()), (version + 1, 0));
+    let other = resolves(BreakKind::AmountDiffers, "tx9", Resolution::Accept);
+    assert_eq!(story.try_take(other), Err(Refused::NotFound));
+    assert_eq!((story.charge.version, story.charge.breaks.len()), (version, 1));
+    let settled = story.take(resolves(BreakKind::AmountDiffers, "tx0", Resolution::Accept));
+    assert_eq!((settled.charge.version, settled.charge.breaks.len()), (version + 1, 0));
 }

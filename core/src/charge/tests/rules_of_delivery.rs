@@ -87,7 +87,6 @@ fn delivered_is_final_and_its_repeat_is_welcome() {
     let mut story = Story::of(GIVE_BACK).paid().tried(Answer::Delivered);
     assert_eq!(story.try_take(Input::Delivery(Report::Delivered(None))), Ok(()));
     assert_eq!(story.try_take(Input::Delivery(Report::Failed(None))), Err(Refused::AlreadyDelivered));
-    assert_eq!(story.try_take(Input::Notify), Err(Refused::AlreadyDelivered));
     let story = story.tried(undeliverable()).later(900).take(deadline(false));
     assert_eq!((story.charge.delivery.status(), refund_kinds(&story)), (DeliveryStatus::Delivered, vec![]));
 }
@@ -107,8 +106,7 @@ fn a_payment_that_went_back_elsewhere_is_held_until_a_person_has_spoken() {
     let mut held = Story::of(DELIVER_ON).shown(1, false).take(reports(1, elsewhere));
     assert_eq!((held.breaks(), held.charge.delivery.status()), (vec![BreakKind::RefundDiffers], DeliveryStatus::None));
     assert_eq!(held.try_take(Input::Notify), Err(Refused::InvalidState));
-    held.charge = held.charge.without_break(BreakKind::RefundDiffers, "tx1");
-    let sent = held.take(Input::Notify);
+    let sent = held.take(resolves(BreakKind::RefundDiffers, "tx1", Resolution::Deliver));
     assert_eq!(sent.charge.delivery.status(), DeliveryStatus::Pending);
     assert_eq!(sent.due(EffectKey::Webhook(sent.charge.delivery.event.unwrap())), Some(0));
 }
@@ -139,4 +137,16 @@ fn news_that_nobody_takes_ends_after_72_hours() {
     let story = story.later(71 * 3600).take(tried.clone());
     assert_eq!(story.charge.webhooks.len(), 1);
     assert!(story.later(3600).take(tried).charge.webhooks.is_empty());
+}
+
+#[test]
+fn a_delivered_charge_is_told_again_once_where_asked_and_stays_delivered() {
+    for answer in [Answer::Delivered, undeliverable(), refused(), doubtful()] {
+        let story = Story::of(GIVE_BACK).paid().tried(Answer::Delivered).take(Input::Notify);
+        let webhook = EffectKey::Webhook(story.charge.delivery.event.unwrap());
+        assert_eq!((story.due(webhook), story.charge.delivery.is_owed()), (Some(0), true));
+        let story = story.tried(answer);
+        assert_eq!((story.charge.stage(), story.charge.delivery.is_owed()), (Stage::Completed, false));
+        assert!(story.due(webhook).is_none() && story.charge.refunds.is_empty() && story.charge.breaks.is_empty());
+    }
 }

@@ -56,11 +56,11 @@ fn a_spent_number_of_a_surplus_refund_is_followed_by_one_next_number() {
     let (story, refund) = surplus();
     let first = number_of(&story, refund);
     let word = |no: &str, outcome| Input::RefundNoticed { refund, provider_refund_no: no.to_owned(), outcome };
-    let story = story.take(Input::RefundCalling(refund)).take(word(&first, ended()));
+    let story = story.take(calls(refund)).take(word(&first, ended()));
     let second = number_of(&story, refund);
     assert_ne!(first, second);
     // The next call is out when the provider repeats its callback about the first number.
-    let story = story.take(Input::RefundCalling(refund)).take(word(&first, ended()));
+    let story = story.take(calls(refund)).take(word(&first, ended()));
     assert_eq!(number_of(&story, refund), second);
     let story = story.take(word(&second, through()));
     assert_eq!(story.charge.refund(refund).unwrap().status(), RefundStatus::Succeeded);
@@ -108,9 +108,9 @@ fn what_went_back_elsewhere_is_raised_once_for_each_further_sum() {
         payment.refunded = refunded;
         reports(1, payment)
     };
-    let mut story = Story::of(DELIVER_ON).paid().take(stated(100));
+    let story = Story::of(DELIVER_ON).paid().take(stated(100));
     assert_eq!(story.breaks(), [BreakKind::RefundDiffers]);
-    story.charge = story.charge.without_break(BreakKind::RefundDiffers, "tx1");
+    let story = story.take(resolves(BreakKind::RefundDiffers, "tx1", Resolution::Accept));
     let story = story.take(stated(100));
     assert_eq!(story.breaks(), [], "a person has spoken about these 100");
     assert_eq!(story.take(stated(101)).breaks(), [BreakKind::RefundDiffers]);
@@ -129,7 +129,7 @@ fn our_own_refunds_explain_what_went_back_unless_they_failed() {
 #[test]
 fn a_stuck_refund_needs_attention_until_it_goes_on() {
     let (story, refund) = surplus();
-    let story = story.take(Input::RefundCalling(refund));
+    let story = story.take(calls(refund));
     let story = story.take(refund_says(refund, RefundOutcome::Stuck(failure(ErrorClass::Unknown))));
     assert_eq!(story.charge.stage(), Stage::Attention);
     assert_eq!(story.clone().take(refund_says(refund, ended())).charge.stage(), Stage::Delivering);

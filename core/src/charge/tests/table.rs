@@ -76,10 +76,13 @@ fn inputs(story: &Story) -> Vec<(&'static str, Input)> {
         ("deadline, sending", Input::Deadline { sending: true }),
         ("refund of 500", refunds(5, 500)),
         ("refund of all", refunds(5, AMOUNT)),
-        ("refund of all, sending", Input::Refund { new: Box::new(new_refund(5, AMOUNT)), sending: true }),
+        (
+            "refund of all, sending",
+            Input::Refund { new: Box::new(new_refund(5, AMOUNT)), sending: true, rules: RefundRules::default() },
+        ),
         ("refund of too much", refunds(5, AMOUNT + 1)),
         ("refund of nothing", refunds(5, 0)),
-        ("refund is called", Input::RefundCalling(refund)),
+        ("refund is called", calls(refund)),
         ("refund is through", refund_says(refund, through())),
         ("refund ended", refund_says(refund, ended())),
     ]

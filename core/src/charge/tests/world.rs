@@ -46,7 +46,7 @@ impl World {
                 self.latest = self.latest.max(self.now);
             }
             Move::Fire { choice, word } => self.fire(*choice, *word),
-            Move::Resolve { choice } => self.resolve(*choice),
+            Move::Resolve { choice, word } => self.resolve(*choice, *word),
             Move::Again { back } => {
                 let heard = self.heard.iter().rev().nth(*back).cloned();
                 self.hear_all(heard.into_iter().collect(), None);
@@ -99,7 +99,11 @@ impl World {
             Move::Refund { thousandths, sending } => {
                 self.ordered += 1;
                 let amount = (AMOUNT * thousandths / 1000).max(1);
-                vec![Input::Refund { new: Box::new(new_refund(self.ordered, amount)), sending: *sending }]
+                vec![Input::Refund {
+                    new: Box::new(new_refund(self.ordered, amount)),
+                    sending: *sending,
+                    rules: RefundRules::default(),
+                }]
             }
             Move::RefundWord { choice, word, call, old } => {
                 let refund = self.charge.refunds.iter().nth_back(*choice).cloned();
@@ -117,7 +121,7 @@ impl World {
             provider_refund_no: no.cloned().unwrap_or_default(),
             outcome: word.refund_outcome(),
         };
-        call.then_some(Input::RefundCalling(refund.id)).into_iter().chain([said]).collect()
+        call.then_some(calls(refund.id)).into_iter().chain([said]).collect()
     }
 
     /// The `choice`th timer fires at its moment, and what the flows do follows.
@@ -136,7 +140,7 @@ impl World {
             }
             EffectKey::Refund(refund) => {
                 let said = Input::RefundReported { refund, outcome: word.refund_outcome() };
-                vec![Input::RefundCalling(refund), said]
+                vec![calls(refund), said]
             }
             EffectKey::Webhook(event) => vec![Input::WebhookTried { event, answer: word.answer() }],
         };
@@ -154,9 +158,11 @@ impl World {
         Outcome::Paid(payment(of, &format!("tx{of} found"), AMOUNT + off))
     }
 
-    fn resolve(&mut self, choice: usize) {
+    fn resolve(&mut self, choice: usize, word: Word) {
         let Some((kind, key)) = self.charge.breaks.get(choice).cloned() else { return };
-        self.charge = self.charge.clone().without_break(kind, &key);
+        let resolution = Resolution::ALL[usize::from(word.0 % 4)];
+        let sending = word.0.is_multiple_of(5);
+        self.hear_all(vec![Input::Resolve { kind, key, resolution, sending }], None);
     }
 
     fn hear_all(&mut self, inputs: Vec<Input>, mut fired: Option<EffectKey>) {
