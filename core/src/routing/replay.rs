@@ -9,6 +9,8 @@
 
 mod draws;
 mod figures;
+mod oracle;
+mod plan;
 mod simple;
 mod trace;
 mod world;
@@ -30,11 +32,13 @@ pub enum Replayed {
     StaticBreaker,
     /// All eligible channels in turn.
     RoundRobin,
+    /// Knows every parameter of the trace, though not the luck: what others are measured by.
+    Oracle,
 }
 
 impl Replayed {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Fuse, Self::StaticBreaker, Self::RoundRobin];
+    pub const ALL: [Self; 4] = [Self::Fuse, Self::StaticBreaker, Self::RoundRobin, Self::Oracle];
 
     /// The word used on the command line and in the reference figures.
     #[must_use]
@@ -43,6 +47,7 @@ impl Replayed {
             Self::Fuse => "fuse",
             Self::StaticBreaker => "static_breaker",
             Self::RoundRobin => "round_robin",
+            Self::Oracle => "oracle",
         }
     }
 }
@@ -65,6 +70,7 @@ pub fn replay(trace: &Trace, run: u64, replayed: Replayed) -> Figures {
         Replayed::Fuse => Box::new(OurRouter { router: Router::new(terms(trace), trace.margin), seed }),
         Replayed::StaticBreaker => Box::new(simple::StaticBreaker::new(trace)),
         Replayed::RoundRobin => Box::new(simple::RoundRobin::default()),
+        Replayed::Oracle => Box::new(oracle::Oracle::new(trace)),
     };
     let log = world::World::new(trace, seed).run(router.as_mut());
     figures::figures(trace, seed, replayed, &log)
@@ -72,10 +78,14 @@ pub fn replay(trace: &Trace, run: u64, replayed: Replayed) -> Figures {
 
 /// What the contracts say: all that a router may know beforehand.
 fn terms(trace: &Trace) -> Vec<Terms> {
+    let number = |n: Option<usize>| n.and_then(|n| u16::try_from(n).ok()).unwrap_or(u16::MAX);
     let of = |c: &trace::TraceChannel| Terms {
         fee_bps: c.fee_bps,
         fee_fixed: c.fee_fixed_cents,
         contract_per_s: Some(c.contract_rps),
+        // The method is all that a trace tells of who stands behind a channel.
+        provider: number(trace.channels.iter().position(|other| other.method == c.method)),
+        rank: number(Some(trace.channels.iter().filter(|other| other.priority < c.priority).count())),
     };
     trace.channels.iter().map(of).collect()
 }

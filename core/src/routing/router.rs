@@ -8,139 +8,39 @@
 //! It must not know merchants, payers, providers or stores: a channel is a number here, an order too.
 
 mod breaker;
+mod change;
+mod channel;
 mod choose;
 mod conversion;
 mod delay;
+mod explain;
 mod explore;
 mod health;
+mod input;
 mod limiter;
+mod memory;
 mod number;
+mod one_cause;
 mod score;
 mod suspicion;
 
-pub use breaker::Standing;
-pub use choose::{Choice, Reason};
+pub use breaker::{Cause, Standing};
+pub use change::Change;
+pub use choose::{CHANNELS_MAX, Choice, Reason};
+pub use explain::{Explained, Offered};
+pub use input::{Ask, Input, Terms};
+pub use memory::Memory;
 pub(super) use number::{float, whole};
 
 use crate::time::UnixMillis;
-use breaker::{Breaker, Cause};
-use conversion::{Alarm, Conversion};
+use change::Changes;
+use channel::{Channel, Doubt};
 use delay::Delays;
-use health::Health;
-use limiter::Limiter;
-use serde::{Deserialize, Serialize};
-use suspicion::{Suspicion, Verdict};
-
-/// What the contract of a channel says.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Terms {
-    /// Fee in hundredths of a percent.
-    pub fee_bps: f64,
-    /// Fee per payment in minor units.
-    pub fee_fixed: f64,
-    /// Calls per second that were agreed on.
-    pub contract_per_s: Option<f64>,
-}
-
-/// A payment that wants a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Ask {
-    /// Minor units.
-    pub amount: i64,
-    /// The channels that may be chosen, a bit each.
-    pub open: u64,
-    /// Those of them that the payer would rather use, a bit each.
-    pub preferred: u64,
-    /// The call itself takes the money: a time-out leaves it unknown whether it did.
-    pub direct: bool,
-    /// No other channel was tried for this payment yet.
-    pub first: bool,
-}
-
-/// What happened to a call or an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Input {
-    /// A call leaves for a channel. Counted now and not at its answer, so that many at once see each other.
-    Sent {
-        /// The channel.
-        channel: usize,
-        /// It was chosen to show whether the channel is well again.
-        probe: bool,
-    },
-    /// The order exists at the provider and can be paid.
-    Accepted {
-        /// The channel.
-        channel: usize,
-        /// A number for the order.
-        order: u64,
-        /// How long the call took; none when there was no call or a query found the order.
-        latency_ms: Option<i64>,
-    },
-    /// A definite failure: nothing happened there.
-    Failed {
-        /// The channel.
-        channel: usize,
-        /// How long the call took.
-        latency_ms: i64,
-    },
-    /// No answer in time.
-    TimedOut {
-        /// The channel.
-        channel: usize,
-        /// How long was waited.
-        latency_ms: i64,
-    },
-    /// Too many calls.
-    Refused {
-        /// The channel.
-        channel: usize,
-    },
-    /// Our account there is wrong.
-    Misconfigured {
-        /// The channel.
-        channel: usize,
-    },
-    /// The order was paid, as a callback or a regular query says.
-    Paid {
-        /// The channel.
-        channel: usize,
-        /// The order.
-        order: u64,
-        /// When the order was accepted.
-        accepted_at: UnixMillis,
-    },
-    /// The order will not be paid.
-    Expired {
-        /// The channel.
-        channel: usize,
-        /// The order.
-        order: u64,
-    },
-    /// The answer to a question that `tick` asked.
-    Queried {
-        /// The channel.
-        channel: usize,
-        /// The order.
-        order: u64,
-        /// Whether it is paid.
-        paid: bool,
-    },
-}
-
-/// What is known of one channel.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Channel {
-    terms: Terms,
-    health: Health,
-    limiter: Limiter,
-    breaker: Breaker,
-    conversion: Conversion,
-    suspicion: Suspicion,
-    misconfigured: u32,
-}
+use one_cause::OneCause;
+use suspicion::Verdict;
 
 /// The router of all channels.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Router {
     margin: f64,
     channels: Vec<Channel>,
@@ -149,6 +49,8 @@ pub struct Router {
     /// Tokens for second tries when nobody has room: a storm of retries must not follow an outage.
     retries: f64,
     ticked_at: UnixMillis,
+    one_cause: OneCause,
+    changes: Changes,
 }
 
 /// How a channel is judged, for people.
@@ -162,14 +64,41 @@ pub struct View {
     pub latency_ms: f64,
     /// Whether it is in, out, or coming back.
     pub standing: Standing,
+    /// Why it is out or was, unless it is in.
+    pub cause: Option<Cause>,
+    /// Its callbacks are late: orders are asked about instead.
+    pub news_is_late: bool,
 }
 
 impl Router {
     /// A router that knows the contracts and nothing else; `margin` is what a paid order is worth, as a share of it.
     #[must_use]
     pub fn new(terms: Vec<Terms>, margin: f64) -> Self {
-        let channels = terms.into_iter().map(Channel::new).collect();
-        Self { margin: margin.max(1e-6), channels, delays: Delays::new(), retries: 100.0, ticked_at: UnixMillis(0) }
+        let channels = terms.into_iter().take(CHANNELS_MAX).map(Channel::new).collect();
+        Self {
+            margin: margin.max(1e-6),
+            channels,
+            delays: Delays::new(),
+            retries: 100.0,
+            ticked_at: UnixMillis(0),
+            one_cause: OneCause::default(),
+            changes: Changes::default(),
+        }
+    }
+
+    /// Adds a channel and gives back its place, which never changes; none when there are `CHANNELS_MAX` already.
+    /// A channel that left the configuration keeps its place and is simply not offered any more.
+    pub fn add(&mut self, terms: Terms) -> Option<usize> {
+        let place = self.channels.len();
+        (place < CHANNELS_MAX).then(|| self.channels.push(Channel::new(terms)))?;
+        Some(place)
+    }
+
+    /// The contract or the configuration of a channel changed; what is known of it stays.
+    pub fn set_terms(&mut self, channel: usize, terms: Terms) {
+        if let Some(channel) = self.channels.get_mut(channel) {
+            channel.set_terms(terms);
+        }
     }
 
     /// How a channel is judged now.
@@ -181,41 +110,51 @@ impl Router {
             converts: channel.conversion.share(),
             latency_ms: channel.health.latency_ms(),
             standing: channel.breaker.standing(now),
+            cause: channel.breaker.cause(),
+            news_is_late: channel.suspicion.is_late(),
         })
+    }
+
+    /// Whether all channels in use went out within seconds: the fault is likely ours, and nothing is taken out for it.
+    #[must_use]
+    pub fn is_it_us(&self, now: UnixMillis) -> bool {
+        self.one_cause.holds(now)
+    }
+
+    /// The changes of standing since this was asked last, oldest first.
+    pub fn changes(&mut self) -> Vec<Change> {
+        self.changes.take()
     }
 
     /// Takes note of what happened.
     pub fn apply(&mut self, input: Input, now: UnixMillis) {
         match input {
-            Input::Sent { channel, probe } => self.with(channel, |c| {
-                c.limiter.sent(now);
-                if probe {
-                    c.breaker.probed(now);
-                }
-            }),
+            Input::Sent { channel, probe } => self.with(channel, now, |c| c.sent(probe, now)),
             Input::Accepted { channel, order, latency_ms } => {
-                self.with(channel, |c| c.accepted(order, latency_ms, now))
-            }
-            Input::Failed { channel, latency_ms } => self.with(channel, |c| c.failed(latency_ms, false, now)),
-            Input::TimedOut { channel, latency_ms } => self.with(channel, |c| c.failed(latency_ms, true, now)),
-            Input::Refused { channel } => self.with(channel, |c| {
-                c.limiter.refused(now);
-                c.breaker.unanswered();
-            }),
-            Input::Misconfigured { channel } => self.with(channel, |c| c.misconfigured(now)),
-            Input::Paid { channel, order, accepted_at } => self.paid(channel, order, accepted_at, now),
-            Input::Expired { channel, order } => self.with(channel, |c| c.conversion.settled(order)),
-            Input::Queried { channel, order, paid } => self.with(channel, |c| {
-                c.suspicion.answered(paid);
-                if paid && let Some(at) = c.conversion.accepted_at(order) {
-                    c.conversion.paid(order, at);
-                    c.suspicion.told_by_query(now);
-                    c.come_back(at, now);
+                if latency_ms.is_some() {
+                    self.one_cause.accepted();
                 }
-            }),
-        }
-        if let Input::Queried { channel, .. } = input {
-            self.judge(channel, now);
+                self.with(channel, now, |c| c.accepted(order, latency_ms, now));
+            }
+            Input::Failed { channel, latency_ms } => {
+                let doubt = self.with(channel, now, |c| c.failed(latency_ms, false, now));
+                self.believe(channel, doubt, now);
+            }
+            Input::TimedOut { channel, latency_ms } => {
+                let doubt = self.with(channel, now, |c| c.failed(latency_ms, true, now));
+                self.believe(channel, doubt, now);
+            }
+            Input::Refused { channel } => self.with(channel, now, |c| c.refused(now)),
+            Input::Misconfigured { channel } => {
+                let doubt = self.with(channel, now, Channel::misconfigured);
+                self.believe(channel, doubt, now);
+            }
+            Input::Paid { channel, order, accepted_at } => self.paid(channel, order, accepted_at, now),
+            Input::Expired { channel, order } => self.with(channel, now, |c| c.conversion.settled(order)),
+            Input::Queried { channel, order, paid } => {
+                self.with(channel, now, |c| c.queried(order, paid, now));
+                self.judge(channel, now);
+            }
         }
     }
 
@@ -225,126 +164,80 @@ impl Router {
         self.retries = (self.retries + 10.0 * passed_s).min(100.0);
         self.ticked_at = now;
         let mut asked = Vec::new();
-        for (place, channel) in self.channels.iter_mut().enumerate() {
-            let orders = channel.tick(&self.delays, now);
+        let delays = std::mem::replace(&mut self.delays, Delays::empty());
+        for place in 0..self.channels.len() {
+            let orders = self.with(place, now, |channel| channel.tick(&delays, now));
             asked.extend(orders.into_iter().map(|order| (place, order)));
         }
+        self.delays = delays;
         for channel in 0..self.channels.len() {
             self.judge(channel, now);
         }
         asked
     }
 
-    fn with(&mut self, channel: usize, change: impl FnOnce(&mut Channel)) {
-        if let Some(channel) = self.channels.get_mut(channel) {
-            change(channel);
+    /// Changes a channel and takes note when its standing changes by it.
+    fn with<T: Default>(&mut self, place: usize, now: UnixMillis, change: impl FnOnce(&mut Channel) -> T) -> T {
+        let Some(channel) = self.channels.get_mut(place) else { return T::default() };
+        let (from, before) = (channel.breaker.phase(), channel.breaker.cause());
+        let came_of_it = change(channel);
+        let to = channel.breaker.phase();
+        if from != to
+            && let Some(cause) = channel.breaker.cause().or(before)
+        {
+            self.changes.note(Change { channel: place, at: now, from, to, cause });
         }
+        came_of_it
     }
 
     fn paid(&mut self, channel: usize, order: u64, accepted_at: UnixMillis, now: UnixMillis) {
-        let Some(channel) = self.channels.get_mut(channel) else { return };
-        if !channel.conversion.paid(order, accepted_at) {
-            return;
-        }
-        channel.suspicion.told_by_callback(now);
-        channel.come_back(accepted_at, now);
-        if !channel.suspicion.is_late() {
-            let delay_ms = now.since_ms(accepted_at);
-            channel.conversion.delayed(delay_ms, now);
+        if let Some(delay_ms) = self.with(channel, now, |c| c.paid(order, accepted_at, now)) {
             self.delays.note(delay_ms, now);
         }
     }
 
     /// A suspicion whose questions are answered becomes a verdict.
     fn judge(&mut self, channel: usize, now: UnixMillis) {
-        let Some(channel) = self.channels.get_mut(channel) else { return };
-        let Some((verdict, since)) = channel.suspicion.verdict(now) else { return };
-        match verdict {
-            Verdict::LateNews => channel.conversion.wait_for_news(),
-            Verdict::Worse => {
-                if channel.conversion.believe(since, now) {
-                    channel.breaker.trip(Cause::Conversion, now);
-                }
+        self.with(channel, now, |channel| match channel.suspicion.verdict(now) {
+            Some((Verdict::LateNews, _)) => channel.conversion.wait_for_news(),
+            Some((Verdict::Worse, since)) if channel.conversion.believe(since, now) => {
+                channel.breaker.trip(Cause::Conversion, now);
             }
-        }
-    }
-}
-
-impl Channel {
-    fn new(terms: Terms) -> Self {
-        Self {
-            terms,
-            health: Health::new(),
-            limiter: Limiter::new(terms.contract_per_s),
-            breaker: Breaker::new(),
-            conversion: Conversion::new(),
-            suspicion: Suspicion::default(),
-            misconfigured: 0,
-        }
+            Some((Verdict::Worse, _)) | None => {}
+        });
     }
 
-    fn accepted(&mut self, order: u64, latency_ms: Option<i64>, now: UnixMillis) {
-        self.conversion.accepted(order, now);
-        let Some(latency_ms) = latency_ms else { return };
-        self.misconfigured = 0;
-        self.health.accepted(latency_ms, now);
-        self.limiter.answered(now);
-        if self.breaker.accepted(now.plus_ms(latency_ms.saturating_neg()), now) {
-            self.health.forgive(now);
+    /// What failures showed: a channel is out, unless it is us; its provider's other accounts are watched closely.
+    fn believe(&mut self, place: usize, doubt: Doubt, now: UnixMillis) {
+        self.one_cause.failed(now);
+        let cause = match doubt {
+            Doubt::None => return,
+            Doubt::Calls => Cause::Calls,
+            Doubt::Account => Cause::Account,
+        };
+        if self.is_it_us(now) {
+            return;
         }
-    }
-
-    fn failed(&mut self, latency_ms: i64, hung: bool, now: UnixMillis) {
-        self.limiter.failed();
-        let sure = self.health.failed(latency_ms, self.breaker.caution(now), now);
-        let sent_at = now.plus_ms(latency_ms.saturating_neg());
-        self.breaker.failed(sent_at, hung);
-        if sure {
-            self.breaker.trip(Cause::Calls, now);
+        self.with(place, now, |channel| channel.breaker.trip(cause, now));
+        if self.all_are_out_at_once(now) {
+            self.one_cause.begin(now);
+            for place in 0..self.channels.len() {
+                self.with(place, now, |channel| channel.let_in(now));
+            }
+        } else if cause == Cause::Calls {
+            let provider = self.channels.get(place).map(|channel| channel.terms.provider);
+            let siblings = self.channels.iter_mut().filter(|channel| Some(channel.terms.provider) == provider);
+            siblings.for_each(|channel| channel.breaker.be_wary(now));
         }
     }
 
-    /// An order was paid: a channel that was out because nobody could pay may be back.
-    fn come_back(&mut self, accepted_at: UnixMillis, now: UnixMillis) {
-        if self.breaker.paid(accepted_at, now) {
-            self.health.forgive(now);
-            self.conversion.restart(accepted_at, now);
-        }
-    }
-
-    fn misconfigured(&mut self, now: UnixMillis) {
-        self.limiter.failed();
-        self.misconfigured = self.misconfigured.saturating_add(1);
-        if self.misconfigured >= 3 {
-            self.breaker.trip(Cause::Account, now);
-        }
-    }
-
-    fn tick(&mut self, all: &Delays, now: UnixMillis) -> Vec<u64> {
-        self.limiter.tick(self.health.is_congested(), now);
-        if self.breaker.tick(now) {
-            self.health.forgive(now);
-            self.conversion.restart(now, now);
-        }
-        self.suspicion.tick(now);
-        if self.suspicion.is_over() {
-            self.conversion.news_is_prompt();
-        }
-        let caution = self.breaker.caution(now);
-        let alarm = self.conversion.tick(all, (caution, self.breaker.is_out(now)), now);
-        let mut asked = Vec::new();
-        if let Some(Alarm { since }) = alarm
-            && !self.breaker.is_out(now)
-            && !self.suspicion.is_open()
-        {
-            let (orders, expected) = self.conversion.unpaid_since(since, now);
-            self.suspicion.open(since, orders.len(), expected, now);
-            asked = orders;
-        }
-        if self.suspicion.is_late() {
-            asked.extend(self.conversion.due_for_news(now));
-        }
-        asked
+    /// Every channel that was offered lately is out, and two providers' went out within the last seconds.
+    fn all_are_out_at_once(&self, now: UnixMillis) -> bool {
+        let lately = |channel: &&Channel| now.since_ms(channel.offered_at) <= one_cause::WINDOW_MS;
+        let offered = || self.channels.iter().filter(lately);
+        let mut providers = offered().filter(|c| c.breaker.tripped_since(now.plus_ms(-one_cause::WINDOW_MS)));
+        let Some(one) = providers.next().map(|channel| channel.terms.provider) else { return false };
+        providers.any(|channel| channel.terms.provider != one) && offered().all(|channel| channel.breaker.is_out(now))
     }
 }
 

@@ -8,10 +8,16 @@ use anyhow::{Context as _, bail};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
-use tongdao_core::routing::replay::Figures;
+use tongdao_core::routing::replay::{Figures, Replayed};
 
 /// Simple routers that stray further from their reference show a fault of the engine.
 const STRAY_MAX_PCT: f64 = 0.15;
+/// The mean over all traces with marks.
+const MEAN_MIN_PCT: f64 = 99.3;
+/// How far a trace may lie under a static order behind a breaker.
+const UNDER_STATIC_MAX_PCT: f64 = 0.6;
+/// Where a quota is the trouble: refusals per thousand payments.
+const REFUSED_MAX: (&str, f64) = ("s07", 10.0);
 
 /// Net value in minor units by trace, seed and router.
 #[derive(Debug)]
@@ -58,9 +64,43 @@ impl Reference {
         if off.abs() <= STRAY_MAX_PCT { Vec::new() } else { vec![format!("{off:+.2} % off its reference")] }
     }
 
+    /// What our own oracle reached, where there are no published figures; none when it was not replayed.
+    pub(super) fn of_oracle_runs(all: &[Runs]) -> Option<Self> {
+        let oracle = all.iter().filter(|runs| runs.router == Replayed::Oracle).flat_map(|runs| &runs.figures);
+        let key = |f: &Figures| (f.scenario.clone(), f.seed.to_string(), Replayed::Oracle.as_str().to_owned());
+        let net: BTreeMap<_, _> = oracle.filter_map(|f| Some((key(f), number(f.net_cents)?))).collect();
+        (!net.is_empty()).then_some(Self { net })
+    }
+
+    /// What a router of ours misses on any trace, whatever its own marks say.
+    pub(super) fn always_missed(&self, runs: &Runs) -> Vec<String> {
+        let mut missed = Vec::new();
+        if runs.figures.iter().any(|figures| figures.double_payments > 0) {
+            missed.push("payments taken twice".to_owned());
+        }
+        let fixed = |figures: &Figures| self.reference_share(figures, Replayed::StaticBreaker.as_str());
+        if let (Some(net), Some(fixed)) = (runs.mean(|figures| self.of_oracle(figures)), runs.mean(fixed))
+            && net < fixed - UNDER_STATIC_MAX_PCT
+        {
+            missed.push(format!("{:.2} under static_breaker", fixed - net));
+        }
+        let (trace, refused_max) = REFUSED_MAX;
+        let refused = |f: &Figures| Some(1000.0 * number(f.rate_limited)? / number(f.payments)?);
+        if runs.scenario.starts_with(trace) && runs.mean(refused).is_none_or(|refused| refused > refused_max) {
+            missed.push(format!("refused > {refused_max} per 1000"));
+        }
+        missed
+    }
+
+    /// What another router's published net value is of the oracle's, in percent.
+    fn reference_share(&self, figures: &Figures, policy: &str) -> Option<f64> {
+        let of = |policy: &str| self.net.get(&(figures.scenario.clone(), figures.seed.to_string(), policy.to_owned()));
+        Some(100.0 * of(policy)? / of("oracle")?)
+    }
+
     fn share(&self, figures: &Figures, policy: &str) -> Option<f64> {
         let key = (figures.scenario.clone(), figures.seed.to_string(), policy.to_owned());
-        let net: f64 = figures.net_cents.to_string().parse().ok()?;
+        let net = number(figures.net_cents)?;
         self.net.get(&key).map(|reference| 100.0 * net / reference)
     }
 }
@@ -93,6 +133,20 @@ impl Marks {
         serde_json::from_str(&text).map(Some).with_context(|| path.display().to_string())
     }
 
+    /// What our router misses over all traces, once every trace with marks was replayed.
+    pub(super) fn headline(&self, all: &[Runs], reference: &Reference) -> Vec<String> {
+        let ours: Vec<&Runs> = all.iter().filter(|runs| runs.router == Replayed::Fuse).collect();
+        let of = |scenario: &String| ours.iter().find(|runs| runs.scenario == *scenario);
+        let Some(marked) = self.0.keys().map(of).collect::<Option<Vec<_>>>() else { return Vec::new() };
+        let shares: Option<Vec<f64>> = marked.iter().map(|runs| runs.mean(|f| reference.of_oracle(f))).collect();
+        let mean = shares.and_then(|shares| Some(shares.iter().sum::<f64>() / number(shares.len())?));
+        match mean {
+            Some(mean) if mean >= MEAN_MIN_PCT => Vec::new(),
+            Some(mean) => vec![format!("mean net {mean:.2} < {MEAN_MIN_PCT}")],
+            None => vec!["no mean: reference figures are missing".to_owned()],
+        }
+    }
+
     /// The marks that these runs miss; a trace without marks misses none.
     pub(super) fn missed(&self, runs: &Runs, reference: &Reference) -> Vec<String> {
         let Some(Entry { accept }) = self.0.get(&runs.scenario) else { return Vec::new() };
@@ -103,7 +157,7 @@ impl Marks {
         {
             missed.push(format!("net < {min}"));
         }
-        let dead = |f: &Figures| f.dead_avoidable.to_string().parse().ok();
+        let dead = |f: &Figures| number(f.dead_avoidable);
         let maxima: [(&str, Option<f64>, Option<f64>); 4] = [
             ("p99", accept.p99_ms_max, runs.mean(|f| Some(f.p99_ms))),
             ("dead", accept.dead_avoidable_max, runs.mean(dead)),
@@ -121,10 +175,15 @@ impl Marks {
     }
 }
 
+/// A count as a number to reckon with.
+fn number(count: impl ToString) -> Option<f64> {
+    count.to_string().parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tongdao_core::routing::replay::{Replayed, Trace, replay};
+    use tongdao_core::routing::replay::{Trace, replay};
 
     fn runs(router: Replayed) -> Runs {
         let trace = Trace::read(include_str!("../../../tests/fixtures/routing/low_traffic.json")).unwrap();
@@ -163,6 +222,44 @@ mod tests {
         let reference = reference(&runs, 1.0);
         assert!(entry(99.9, 9000.0).missed(&runs, &reference).is_empty());
         assert_eq!(entry(100.1, 1.0).missed(&runs, &reference), ["net < 100.1", "p99 > 1"]);
+    }
+
+    #[test]
+    fn the_headline_is_judged_once_all_traces_with_marks_are_there() {
+        let ours = [runs(Replayed::Fuse)];
+        let marks = |more: &str| {
+            let text = format!(r#"{{"{}": {{"accept": {{}}}}{more}}}"#, ours[0].scenario);
+            serde_json::from_str::<Marks>(&text).unwrap()
+        };
+        let dear = reference_with(&ours[0], "oracle", 1.02);
+        assert_eq!(marks("").headline(&ours, &dear), ["mean net 98.04 < 99.3"]);
+        assert!(marks(r#", "other": {"accept": {}}"#).headline(&ours, &dear).is_empty());
+        assert!(marks("").headline(&ours, &reference_with(&ours[0], "oracle", 1.0)).is_empty());
+    }
+
+    #[test]
+    fn a_static_order_that_earns_more_and_money_taken_twice_are_named() {
+        let mut ours = runs(Replayed::Fuse);
+        assert!(reference_with(&ours, "static_breaker", 1.005).always_missed(&ours).is_empty());
+        ours.figures[0].double_payments = 1;
+        let missed = reference_with(&ours, "static_breaker", 1.007).always_missed(&ours);
+        assert_eq!(missed, ["payments taken twice", "0.70 under static_breaker"]);
+    }
+
+    #[test]
+    fn our_own_oracle_stands_in_for_published_figures() {
+        let oracle = runs(Replayed::Oracle);
+        let reference = Reference::of_oracle_runs(std::slice::from_ref(&oracle)).unwrap();
+        assert!((reference.of_oracle(&oracle.figures[0]).unwrap() - 100.0).abs() < 1e-9);
+        assert!(Reference::of_oracle_runs(&[runs(Replayed::RoundRobin)]).is_none());
+    }
+
+    /// Figures of an oracle that reached what these runs did, and of another router some factor of it.
+    fn reference_with(runs: &Runs, policy: &str, factor: f64) -> Reference {
+        let figures = &runs.figures[0];
+        let net: f64 = number(figures.net_cents).unwrap();
+        let key = |policy: &str| (figures.scenario.clone(), figures.seed.to_string(), policy.to_owned());
+        Reference { net: BTreeMap::from([(key("oracle"), net), (key(policy), net * factor)]) }
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub struct Figures {
     pub return_s: Option<f64>,
     /// Orders asked about.
     pub queries: u64,
+    /// Payments that took money twice.
+    pub double_payments: usize,
 }
 
 pub(super) fn figures(trace: &Trace, seed: u64, router: Replayed, log: &Log) -> Figures {
@@ -100,6 +102,7 @@ pub(super) fn figures(trace: &Trace, seed: u64, router: Replayed, log: &Log) -> 
         detect_s: mean(reactions.iter().filter_map(|r| r.detect_s)),
         return_s: mean(reactions.iter().filter_map(|r| r.return_s)),
         queries: log.queries,
+        double_payments: log.doubles,
     }
 }
 

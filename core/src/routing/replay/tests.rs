@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod unseen;
+
 /// Ten minutes at 20 payments a second; the best of two channels takes orders but nobody can pay for two minutes.
 fn silent_outage() -> Trace {
     let base = |conv: f64| {
@@ -82,4 +84,32 @@ fn a_trace_with_a_hole_is_refused() {
     assert!(matches!(Trace::read("{}"), Err(TraceError::Unreadable(_))));
     let other = include_str!("../../../../tests/fixtures/routing/low_traffic.json").replace("scenario/1", "scenario/2");
     assert!(matches!(Trace::read(&other), Err(TraceError::Schema(_))));
+}
+
+/// Short traces with troubles that nothing was tuned for. Two hundred of the usual length come to 99.0.
+#[test]
+fn on_troubles_never_seen_the_router_earns_nearly_what_an_oracle_does() {
+    let shares: Vec<f64> = std::thread::scope(|scope| {
+        let share = |number: u64| {
+            let trace = Trace::read(&unseen::unseen(number, 0.6, 20.0).to_string()).unwrap();
+            let net = |router| float_of(replay(&trace, 0, router).net_cents);
+            100.0 * net(Replayed::Fuse) / net(Replayed::Oracle)
+        };
+        let half = |from: u64| move || (from..24).step_by(2).map(share).collect::<Vec<f64>>();
+        let (even, odd) = (scope.spawn(half(0)), scope.spawn(half(1)));
+        [even.join().unwrap(), odd.join().unwrap()].concat()
+    });
+    let mean = shares.iter().sum::<f64>() / 24.0;
+    let worst = shares.iter().copied().fold(f64::MAX, f64::min);
+    assert!(mean >= 98.0 && worst >= 90.0, "mean {mean:.2}, worst {worst:.2} of {shares:.1?}");
+}
+
+#[test]
+fn the_oracle_earns_more_than_the_simple_routers_and_never_charges_what_is_dead() {
+    let trace = silent_outage();
+    let oracle = replay(&trace, 0, Replayed::Oracle);
+    assert_eq!((oracle.dead_avoidable, oracle.double_payments), (0, 0));
+    for router in [Replayed::Fuse, Replayed::StaticBreaker, Replayed::RoundRobin] {
+        assert!(replay(&trace, 0, router).net_cents < oracle.net_cents, "{router:?}");
+    }
 }

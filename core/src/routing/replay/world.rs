@@ -58,6 +58,8 @@ pub(super) struct Log {
     pub(super) payments: Vec<Payment>,
     pub(super) sent: Vec<Sent>,
     pub(super) queries: u64,
+    /// Payments that took money although it had been taken.
+    pub(super) doubles: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -330,6 +332,7 @@ impl<'a> World<'a> {
         let willing = now.of(Parameter::Conv) * factor * (-patience.abandon_per_s * over_s).exp();
         if uniform(seed, Stream::Conversion, i, 0) < willing {
             let paid_ms = at_ms + spread(Parameter::PayDelayMs, Parameter::PayDelaySigma, Stream::PayDelay);
+            self.log.doubles += usize::from(p.paid_by.is_some());
             (p.paid_ms, p.paid_by) = (Some(paid_ms), Some(channel));
             let told_ms = paid_ms + spread(Parameter::NotifyLagMs, Parameter::NotifyLagSigma, Stream::NotifyLag);
             self.due(told_ms, Happening::Paid { payment, channel, accepted_ms: at_ms });

@@ -15,6 +15,7 @@ const TRIPS_HALF_LIFE_MS: f64 = 120_000.0;
 const HOLD_MAX_MS: f64 = 60_000.0;
 const CAUTION: f64 = 0.6;
 const SHARE_FIRST: f64 = 0.1;
+const WARY_MS: i64 = 30_000;
 
 /// Whether a channel is in, out, or coming back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,8 +32,9 @@ pub enum Standing {
 }
 
 /// Why a channel was taken out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Cause {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
     /// Its calls fail.
     Calls,
     /// Its orders are not paid.
@@ -56,18 +58,21 @@ pub(super) struct Breaker {
     hangs: bool,
     /// Payments that had a choice since the last probe.
     passed: f64,
+    /// Another account of its provider went out: until it accepts a call, less evidence is enough.
+    #[serde(skip)]
+    wary_until: Option<UnixMillis>,
 }
 
 impl Breaker {
     pub(super) const fn new() -> Self {
-        Self { state: State::In, trips: 0.0, tripped_at: UnixMillis(0), hangs: false, passed: 0.0 }
+        Self { state: State::In, trips: 0.0, tripped_at: UnixMillis(0), hangs: false, passed: 0.0, wary_until: None }
     }
 
     pub(super) fn standing(&self, now: UnixMillis) -> Standing {
         match self.state {
             State::In => Standing::In,
             State::Out { probe_at, cause, good, .. }
-                if now >= probe_at && (good > 0 || self.passed >= probe_gap(cause)) =>
+                if now >= probe_at && (good > 0 || self.passed + 1.0 >= probe_gap(cause)) =>
             {
                 Standing::ProbeDue
             }
@@ -99,7 +104,65 @@ impl Breaker {
 
     /// How much of the usual evidence is enough.
     pub(super) fn caution(&self, now: UnixMillis) -> f64 {
-        if self.standing(now) == Standing::Returning { CAUTION } else { 1.0 }
+        let wary = self.wary_until.is_some_and(|until| now < until);
+        if wary || self.standing(now) == Standing::Returning { CAUTION } else { 1.0 }
+    }
+
+    /// What it is, whether or not a probe is due: it changes by events only.
+    pub(super) const fn phase(&self) -> Standing {
+        match self.state {
+            State::In => Standing::In,
+            State::Out { .. } => Standing::Out,
+            State::Returning { .. } => Standing::Returning,
+        }
+    }
+
+    /// Why it is out, or was before it came back.
+    pub(super) const fn cause(&self) -> Option<Cause> {
+        match self.state {
+            State::In => None,
+            State::Out { cause, .. } | State::Returning { cause, .. } => Some(cause),
+        }
+    }
+
+    /// Whether its calls took it out since a moment.
+    pub(super) fn tripped_since(&self, moment: UnixMillis) -> bool {
+        matches!(self.state, State::Out { cause: Cause::Calls | Cause::Account, since, .. } if since >= moment)
+    }
+
+    /// Another account of its provider went out.
+    pub(super) fn be_wary(&mut self, now: UnixMillis) {
+        if self.state == State::In {
+            self.wary_until = Some(now.plus_ms(WARY_MS));
+        }
+    }
+
+    /// What took it out since a moment was no fault of its own; true when it was out for that.
+    pub(super) fn let_in(&mut self, moment: UnixMillis) -> bool {
+        let mistaken = self.tripped_since(moment);
+        if mistaken {
+            self.state = State::In;
+            self.trips = (self.trips - 1.0).max(0.0);
+        }
+        mistaken
+    }
+
+    /// As it was kept, with times that a clock set back may have left in the future brought near.
+    pub(super) fn recalled(mut self, now: UnixMillis) -> Self {
+        let latest = now.plus_ms(whole(HOLD_MAX_MS));
+        self.trips = if self.trips.is_finite() { self.trips.clamp(0.0, 10.0) } else { 0.0 };
+        self.tripped_at = self.tripped_at.min(now);
+        match &mut self.state {
+            State::In => {}
+            State::Out { since, hold_until, probe_at, gap_ms, .. } => {
+                *since = (*since).min(now);
+                *hold_until = (*hold_until).min(latest);
+                *probe_at = (*probe_at).min(latest);
+                *gap_ms = if gap_ms.is_finite() { gap_ms.clamp(100.0, HOLD_MAX_MS) } else { HOLD_MAX_MS };
+            }
+            State::Returning { since, .. } => *since = (*since).min(now),
+        }
+        self
     }
 
     pub(super) fn trip(&mut self, cause: Cause, now: UnixMillis) {
@@ -141,7 +204,7 @@ impl Breaker {
 
     /// A call was accepted; true when that brings the channel back.
     pub(super) fn accepted(&mut self, sent_at: UnixMillis, now: UnixMillis) -> bool {
-        self.hangs = false;
+        (self.hangs, self.wary_until) = (false, None);
         match self.state {
             State::Out { cause: Cause::Calls | Cause::Account, since, .. } if sent_at >= since => self.good(now),
             State::In | State::Out { .. } | State::Returning { .. } => false,
@@ -226,7 +289,8 @@ const fn double_ms(cause: Cause) -> f64 {
 /// Payments between two probes: at one payment a second, a probe each four seconds would be a quarter of all.
 const fn probe_gap(cause: Cause) -> f64 {
     match cause {
-        Cause::Calls | Cause::Account => 10.0,
+        Cause::Calls => 10.0,
         Cause::Conversion => 25.0,
+        Cause::Account => 1.0,
     }
 }

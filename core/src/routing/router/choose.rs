@@ -9,18 +9,26 @@ use super::number::unit;
 use super::score::{self, Value};
 use super::{Ask, Router, explore};
 use crate::time::UnixMillis;
+use serde::{Deserialize, Serialize};
 
 /// Values closer than this share the traffic.
 const NEAR_TIE: f64 = 0.004;
 const PREFERRED: f64 = 0.02;
-/// Channels that fit into one choice.
-pub(super) const CHANNELS_MAX: usize = 64;
+const LAST_USED: f64 = 0.01;
+const RETRIES_MAX: f64 = 100.0;
+/// Channels that a router can hold.
+pub const CHANNELS_MAX: usize = 64;
 
 /// Why a channel was chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// It is worth the most, or close to it.
+    /// It is worth the most.
     Best,
+    /// It is worth so little less than the best that they share the traffic.
+    Tie,
+    /// The payer would rather use it, and that made the difference.
+    Preferred,
     /// Something better has no room.
     Spill,
     /// It is out and gets one charge to show that it is well.
@@ -33,8 +41,37 @@ pub enum Reason {
     OnlyOne,
 }
 
+impl Reason {
+    /// All reasons.
+    pub const ALL: [Self; 8] = [
+        Self::Best,
+        Self::Tie,
+        Self::Preferred,
+        Self::Spill,
+        Self::Probe,
+        Self::Explore,
+        Self::Fallback,
+        Self::OnlyOne,
+    ];
+
+    /// The word used in the API and in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Best => "best",
+            Self::Tie => "tie",
+            Self::Preferred => "preferred",
+            Self::Spill => "spill",
+            Self::Probe => "probe",
+            Self::Explore => "explore",
+            Self::Fallback => "fallback",
+            Self::OnlyOne => "only_one",
+        }
+    }
+}
+
 /// The channel for a payment, and why.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Choice {
     /// The channel; none when nothing was offered or a second try is not worth the load.
     pub channel: Option<usize>,
@@ -52,39 +89,72 @@ impl Choice {
 
 /// One offered channel.
 #[derive(Debug, Clone, Copy, Default)]
-struct Offer {
-    place: usize,
-    value: Value,
-    admitted: bool,
-    has_room: bool,
+pub(super) struct Offer {
+    pub(super) place: usize,
+    pub(super) value: Value,
+    /// What the payer's liking adds.
+    pub(super) liking: f64,
+    pub(super) admitted: bool,
+    pub(super) has_room: bool,
 }
 
 impl Router {
-    /// Chooses. Only the tokens for second tries change by it: what is sent is told with `Input::Sent`.
+    /// Chooses. What is sent is told with `Input::Sent`, before the next choice: else two payments become one probe.
     pub fn choose(&mut self, ask: &Ask, seed: u64, now: UnixMillis) -> Choice {
-        if ask.first {
-            self.retries = (self.retries + 0.2).min(100.0);
-            places(ask.open).for_each(|place| self.with(place, |c| c.breaker.passed()));
-        }
-        if ask.open.count_ones() == 1 {
-            let channel = usize::try_from(ask.open.trailing_zeros()).ok();
-            return Choice { channel, reason: Reason::OnlyOne };
-        }
-        if let Some(channel) = self.probe(ask, now) {
-            return Choice { channel: Some(channel), reason: Reason::Probe };
-        }
-        let mut offers = [Offer::default(); 8];
+        let asked = self.known(ask);
+        let choice = self.without_values(&asked, now).unwrap_or_else(|| self.weigh(&asked, seed, now));
+        self.note(ask, &choice, now);
+        choice
+    }
+
+    /// Values the offers where there is room for them without asking for memory, as nearly always.
+    fn weigh(&self, ask: &Ask, seed: u64, now: UnixMillis) -> Choice {
+        let mut few = [Offer::default(); 8];
         let mut many = Vec::new();
-        let count = usize::try_from(ask.open.count_ones()).unwrap_or(CHANNELS_MAX);
-        let offers = match offers.get_mut(..count) {
+        let offers = match few.get_mut(..self.count(ask)) {
             Some(few) => few,
             None => {
-                many.resize(count, Offer::default());
+                many.resize(self.count(ask), Offer::default());
                 many.as_mut_slice()
             }
         };
         self.fill(offers, ask, seed, now);
         self.pick(offers, ask, seed, now)
+    }
+
+    /// What a choice leaves behind: a payment that went by, a token for a second try.
+    pub(super) fn note(&mut self, ask: &Ask, choice: &Choice, now: UnixMillis) {
+        for place in places(ask.open) {
+            let Some(channel) = self.channels.get_mut(place) else { continue };
+            channel.offered_at = now;
+            if ask.first {
+                channel.breaker.passed();
+            }
+        }
+        if ask.first {
+            self.retries = (self.retries + 0.2).min(RETRIES_MAX);
+        } else if choice.reason == Reason::Fallback && choice.channel.is_some() {
+            self.retries -= 1.0;
+        }
+    }
+
+    /// The part of an ask that is known here.
+    pub(super) fn known(&self, ask: &Ask) -> Ask {
+        let count = u32::try_from(self.channels.len()).unwrap_or(u32::MAX);
+        Ask { open: ask.open & 1_u64.checked_shl(count).map_or(u64::MAX, |bit| bit - 1), ..*ask }
+    }
+
+    pub(super) fn count(&self, ask: &Ask) -> usize {
+        usize::try_from(ask.open.count_ones()).unwrap_or(CHANNELS_MAX)
+    }
+
+    /// The choices that no value decides: none, the only one, a probe.
+    pub(super) fn without_values(&self, ask: &Ask, now: UnixMillis) -> Option<Choice> {
+        match ask.open.count_ones() {
+            0 => Some(Choice { channel: None, reason: Reason::Fallback }),
+            1 => Some(Choice { channel: places(ask.open).next(), reason: Reason::OnlyOne }),
+            _ => self.probe(ask, now).map(|place| Choice { channel: Some(place), reason: Reason::Probe }),
+        }
     }
 
     /// What a channel is worth for a payment, for people.
@@ -112,30 +182,31 @@ impl Router {
         due.filter(|_| well)
     }
 
-    fn fill(&self, offers: &mut [Offer], ask: &Ask, seed: u64, now: UnixMillis) {
+    pub(super) fn fill(&self, offers: &mut [Offer], ask: &Ask, seed: u64, now: UnixMillis) {
         let mut any_in = false;
         for (offer, place) in offers.iter_mut().zip(places(ask.open)) {
             offer.place = place;
             let Some(channel) = self.channels.get(place) else { continue };
             offer.value = score::of_first_try(channel, self.margin, ask, now);
-            if ask.preferred & (1 << place) != 0 {
-                offer.value.total += PREFERRED;
-            }
             offer.has_room = channel.limiter.has_room(now);
             let share = channel.breaker.share(now);
             // The share of a channel that comes back is drawn anew for each payment.
             offer.admitted = share >= 1.0 || unit(seed, 1) < share;
             any_in |= offer.admitted;
+            if share >= 1.0 {
+                offer.liking = liking(ask, place) * offer.value.accepts;
+            }
         }
         if ask.first {
             add_second_tries(offers);
         }
-        if !any_in {
-            offers.iter_mut().for_each(|offer| offer.admitted = true);
+        for offer in offers.iter_mut() {
+            offer.value.total += offer.liking;
+            offer.admitted |= !any_in;
         }
     }
 
-    fn pick(&mut self, offers: &[Offer], ask: &Ask, seed: u64, now: UnixMillis) -> Choice {
+    pub(super) fn pick(&self, offers: &[Offer], ask: &Ask, seed: u64, now: UnixMillis) -> Choice {
         let fits = |offer: &&Offer| offer.admitted && offer.has_room;
         let best = offers.iter().filter(fits).map(|o| o.value.total).fold(f64::MIN, f64::max);
         if best == f64::MIN {
@@ -151,14 +222,14 @@ impl Router {
         let mut left = unit(seed, 2) * total;
         let mut chosen = None;
         for offer in offers.iter().filter(fits) {
-            chosen = Some(offer.place);
+            chosen = Some(offer);
             left -= weight(offer);
             if left < 0.0 {
                 break;
             }
         }
-        let spilled = offers.iter().any(|o| o.admitted && !o.has_room && o.value.total > best);
-        Choice { channel: chosen, reason: if spilled { Reason::Spill } else { Reason::Best } }
+        let reason = chosen.map_or(Reason::Best, |chosen| why(chosen, offers, best));
+        Choice { channel: chosen.map(|offer| offer.place), reason }
     }
 
     /// The channel that was looked at least, when this is one of the few payments that look around.
@@ -169,24 +240,50 @@ impl Router {
             return None;
         }
         let fits = offers.iter().filter(|o| o.admitted && o.has_room);
-        let known = |o: &&Offer| self.channels.get(o.place).map_or(f64::MAX, |c| c.conversion.in_last_minute());
+        // A channel that shows signs of having become better comes first.
+        let known = |o: &&Offer| {
+            let conversion = self.channels.get(o.place).map(|channel| &channel.conversion);
+            conversion.map_or(f64::MAX, |c| if c.is_hot() { -1.0 } else { c.in_last_minute() })
+        };
         let least = fits.min_by(|a, b| known(a).total_cmp(&known(b)))?;
         let channel = self.channels.get(least.place)?;
         explore::is_worth_a_look(channel, least.value.total, best).then_some(least.place)
     }
 
     /// Nobody has room: the one with the most takes it, but a second try must be worth the load.
-    fn fall_back(&mut self, offers: &[Offer], ask: &Ask, now: UnixMillis) -> Choice {
-        if !ask.first {
-            if self.retries < 1.0 {
-                return Choice { channel: None, reason: Reason::Fallback };
-            }
-            self.retries -= 1.0;
+    fn fall_back(&self, offers: &[Offer], ask: &Ask, now: UnixMillis) -> Choice {
+        if !ask.first && self.retries < 1.0 {
+            return Choice { channel: None, reason: Reason::Fallback };
         }
         let room = |o: &&Offer| self.channels.get(o.place).map_or(f64::MIN, |c| c.limiter.room(now));
         let admitted = offers.iter().filter(|offer| offer.admitted);
-        let most = admitted.max_by(|a, b| room(a).total_cmp(&room(b)));
+        let rank = |o: &&Offer| self.channels.get(o.place).map_or(u16::MAX, |c| c.terms.rank);
+        let most = admitted.max_by(|a, b| room(a).total_cmp(&room(b)).then(rank(b).cmp(&rank(a))));
         Choice { channel: most.map(|offer| offer.place), reason: Reason::Fallback }
+    }
+}
+
+/// What made the difference for a channel that was drawn among those with room.
+fn why(chosen: &Offer, offers: &[Offer], best: f64) -> Reason {
+    if offers.iter().any(|o| o.admitted && !o.has_room && o.value.total > best) {
+        return Reason::Spill;
+    }
+    if chosen.value.total < best {
+        return Reason::Tie;
+    }
+    let plain = |offer: &Offer| offer.value.total - offer.liking;
+    let fits = offers.iter().filter(|offer| offer.admitted && offer.has_room);
+    if fits.map(plain).any(|other| other > plain(chosen)) { Reason::Preferred } else { Reason::Best }
+}
+
+/// What the payer's liking adds to a call that is accepted: nothing where the call would fail.
+const fn liking(ask: &Ask, place: usize) -> f64 {
+    if ask.preferred & (1 << place) != 0 {
+        PREFERRED
+    } else if ask.last_used & (1 << place) != 0 {
+        LAST_USED
+    } else {
+        0.0
     }
 }
 

@@ -33,7 +33,7 @@ const HOT_FROM: f64 = 2.0;
 const POLLS: [f64; 3] = [0.6, 0.9, 0.98];
 
 /// The orders of one second.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy)]
 struct Bin {
     at: UnixMillis,
     orders: f64,
@@ -42,7 +42,7 @@ struct Bin {
     taken: (f64, f64),
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy)]
 struct Order {
     number: u64,
     at: UnixMillis,
@@ -56,7 +56,7 @@ pub(super) struct Alarm {
     pub(super) since: UnixMillis,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub(super) struct Conversion {
     delays: Delays,
     curve: Curve,
@@ -75,6 +75,14 @@ pub(super) struct Conversion {
     better: f64,
     better_since: UnixMillis,
     judged: UnixMillis,
+}
+
+/// What is kept of it over a restart.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct LongRun {
+    share: f64,
+    weight: f64,
+    delays: Delays,
 }
 
 /// What one walk over the bins adds up.
@@ -109,6 +117,26 @@ impl Conversion {
             better_since: UnixMillis(0),
             judged: UnixMillis(0),
         }
+    }
+
+    /// What should be kept over a restart.
+    pub(super) fn long_run(&self) -> LongRun {
+        LongRun { share: self.long_run, weight: self.long_run_weight, delays: self.delays.clone() }
+    }
+
+    /// Takes up what was kept.
+    pub(super) fn recall(&mut self, kept: &LongRun, now: UnixMillis) {
+        if kept.share.is_finite() && kept.weight.is_finite() {
+            self.long_run = kept.share.clamp(SHARE_MIN, SHARE_MAX);
+            self.long_run_weight = kept.weight.clamp(5.0, MEMORY);
+            self.share = self.long_run;
+        }
+        self.delays.add(&kept.delays, now);
+        self.curve_at = UnixMillis(0);
+    }
+
+    pub(super) const fn delays(&self) -> &Delays {
+        &self.delays
     }
 
     /// The share of orders that end paid.

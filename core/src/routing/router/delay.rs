@@ -26,7 +26,7 @@ pub(super) struct Delays {
 }
 
 /// The share of payments known by each age.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Curve {
     known: Vec<f64>,
 }
@@ -35,6 +35,25 @@ impl Delays {
     /// Before anybody has paid: a guess of half a minute, soon outweighed.
     pub(super) fn new() -> Self {
         Self { bins: vec![0.0; BINS], seen: 0.0, noted_at: UnixMillis(0) }
+    }
+
+    /// In the place of one that is lent for a moment.
+    pub(super) const fn empty() -> Self {
+        Self { bins: Vec::new(), seen: 0.0, noted_at: UnixMillis(0) }
+    }
+
+    /// Adds what was observed elsewhere, before a restart or on another channel.
+    pub(super) fn add(&mut self, other: &Self, now: UnixMillis) {
+        let sane = other.bins.len() == BINS && other.bins.iter().all(|bin| bin.is_finite() && *bin >= 0.0);
+        if !sane {
+            return;
+        }
+        let left = faded(now.since_ms(other.noted_at), HALF_LIFE_MS);
+        for (bin, more) in self.bins.iter_mut().zip(&other.bins) {
+            *bin += more * left;
+        }
+        self.seen = self.bins.iter().sum();
+        self.noted_at = now;
     }
 
     /// How many were observed, older ones counting less.

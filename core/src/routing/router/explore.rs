@@ -7,7 +7,7 @@
 use super::Channel;
 
 const SHARE: f64 = 0.015;
-const SHARE_HOT: f64 = 0.08;
+const SHARE_HOT: f64 = 0.05;
 const FEW: f64 = 15.0;
 
 /// The share of first tries that explore.
@@ -19,5 +19,5 @@ pub(super) const fn share(any_hot: bool) -> f64 {
 pub(super) fn is_worth_a_look(channel: &Channel, value: f64, leader: f64) -> bool {
     let share = channel.conversion.share();
     let unsure = (share * (1.0 - share) / (channel.conversion.exposure() + 5.0)).sqrt();
-    channel.conversion.in_last_minute() < FEW || value + unsure > leader
+    channel.conversion.is_hot() || channel.conversion.in_last_minute() < FEW || value + unsure > leader
 }

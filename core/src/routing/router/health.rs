@@ -8,7 +8,6 @@
 
 use super::number::{faded, float, weight};
 use crate::time::UnixMillis;
-use serde::{Deserialize, Serialize};
 
 const HALF_LIFE_MS: f64 = 20_000.0;
 const PRIOR_SHARE: f64 = 0.98;
@@ -20,7 +19,7 @@ const OUTAGE_MAX: f64 = 5.8;
 const CHANGE_MAX: f64 = 16.0;
 const FAILURE_MEMORY: f64 = 0.15;
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub(super) struct Health {
     successes: f64,
     calls: f64,

@@ -14,15 +14,13 @@ const SLOTS: usize = 10;
 const IN_FLIGHT_START: f64 = 100.0;
 const IN_FLIGHT_MAX: f64 = 2_000.0;
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub(super) struct Limiter {
     /// Calls a second; none when nothing limits it.
     rate: Option<f64>,
     contract: Option<f64>,
     tokens: f64,
     filled_at: UnixMillis,
-    /// Calls that a restart interrupts are never answered: they are not kept.
-    #[serde(skip)]
     in_flight: u32,
     in_flight_max: f64,
     narrowed_at: UnixMillis,
@@ -33,8 +31,15 @@ pub(super) struct Limiter {
     sent: Recent,
 }
 
+/// What was found of a channel's quota.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Found {
+    rate: Option<f64>,
+    refused_rate: f64,
+}
+
 /// Events of the last second.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 struct Recent {
     slots: [u32; SLOTS],
     slot: i64,
@@ -56,6 +61,44 @@ impl Limiter {
             served: Recent::default(),
             sent: Recent::default(),
         }
+    }
+
+    /// What should be kept over a restart.
+    pub(super) const fn found(&self) -> Found {
+        Found { rate: self.rate, refused_rate: self.refused_rate }
+    }
+
+    /// Takes up what was found before a restart; a contract that became smaller since is the most.
+    pub(super) fn recall(&mut self, found: Found, now: UnixMillis) {
+        let sane = |rate: f64| rate.is_finite() && rate >= 1.0;
+        if !sane(found.refused_rate) {
+            return;
+        }
+        let Some(rate) = found.rate.filter(|rate| sane(*rate)) else { return };
+        let rate = self.contract.map_or(rate, |contract| rate.min(contract));
+        (self.rate, self.refused_rate) = (Some(rate), found.refused_rate);
+        (self.tokens, self.filled_at, self.refused_at) = (burst(rate), now, now);
+    }
+
+    /// Another contract: the rate starts from it anew.
+    pub(super) fn set_contract(&mut self, contract: Option<f64>) {
+        (self.contract, self.rate, self.refused_rate) = (contract, contract, 0.0);
+        self.tokens = contract.map_or(0.0, burst);
+    }
+
+    /// Calls a second; none when nothing limits it.
+    pub(super) const fn rate(&self) -> Option<f64> {
+        self.rate
+    }
+
+    /// Calls that may go now; none when nothing limits it.
+    pub(super) fn tokens(&self, now: UnixMillis) -> Option<f64> {
+        self.rate.map(|rate| self.tokens_at(rate, now))
+    }
+
+    /// Calls on their way, and how many may be.
+    pub(super) const fn in_flight(&self) -> (u32, f64) {
+        (self.in_flight, self.in_flight_max)
     }
 
     /// Whether one more call may go.

@@ -6,7 +6,7 @@
 //! Left out: the fee 0.5 of net value (6 where fees differ), the waiting 0.1 and the slowest hundredth.
 
 use super::number::float;
-use super::{Ask, Channel};
+use super::{Ask, Channel, Terms};
 use crate::time::UnixMillis;
 
 const LEAVING_PER_MS: f64 = 0.08 / 1_000.0;
@@ -25,14 +25,19 @@ pub(super) struct Value {
     failover: f64,
 }
 
+impl Terms {
+    /// The fee of a payment as a share of its margin.
+    pub(super) fn fee_share(&self, amount: i64, margin: f64) -> f64 {
+        (self.fee_bps * 1e-4 + self.fee_fixed / float(amount).max(1.0)) / margin
+    }
+}
+
 /// The value before second tries are thought of.
 pub(super) fn of_first_try(channel: &Channel, margin: f64, ask: &Ask, now: UnixMillis) -> Value {
     let accepts = channel.health.accepts(now);
     let over_ms = (channel.health.latency_ms() - PATIENCE_MS).max(0.0);
     let stays = if over_ms > 0.0 { (-LEAVING_PER_MS * over_ms).exp() } else { 1.0 };
-    let amount = float(ask.amount).max(1.0);
-    let fee = channel.terms.fee_bps * 1e-4 + channel.terms.fee_fixed / amount;
-    let accepted = channel.conversion.share() * stays * (1.0 - fee / margin);
+    let accepted = channel.conversion.share() * stays * (1.0 - channel.terms.fee_share(ask.amount, margin));
     let failover = FAILOVER_SHARE * (-LEAVING_PER_MS * channel.health.failure_ms()).exp();
     Value { accepts, accepted, total: accepts * accepted, failover }
 }

@@ -6,7 +6,6 @@
 
 use super::number::{faded, float};
 use crate::time::UnixMillis;
-use serde::{Deserialize, Serialize};
 
 const ANSWERS_MS: i64 = 3_000;
 const NEWS_HALF_LIFE_MS: f64 = 10_000.0;
@@ -21,7 +20,7 @@ pub(super) enum Verdict {
     Worse,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct Asked {
     since: UnixMillis,
     at: UnixMillis,
@@ -30,7 +29,7 @@ struct Asked {
     expected: f64,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Suspicion {
     asked: Option<Asked>,
     /// Since when news is late.
