@@ -4,6 +4,8 @@
 //! They know the core's words and nothing of the daemon, of HTTP clients, clocks or stores.
 
 mod alipay;
+#[cfg(test)]
+mod contract;
 mod shared;
 mod unionpay;
 mod wechatpay;

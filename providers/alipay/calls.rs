@@ -224,6 +224,8 @@ pub(super) fn clean(text: &str, otherwise: &str) -> String {
             '/' => '／',
             '=' => '＝',
             '&' => '＆',
+            // A statement lists the subject among commas and does not promise quotes.
+            ',' => '，',
             control if control.is_control() => ' ',
             other => other,
         };

@@ -50,6 +50,33 @@ pub(super) fn classify(operation: Operation, code: &str, sub_code: &str) -> Mean
     }
 }
 
+/// What an answer to a request for a statement means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StatementMeaning {
+    /// There is a file.
+    Ready,
+    /// There is none; a day whose file is not made yet looks the same.
+    Absent,
+    /// No, or nobody knows.
+    Failed(ErrorClass),
+}
+
+/// Reads the code of an answer to a request for a statement, in both spellings that occur (section 7).
+pub(super) fn statement(code: &str, sub_code: &str) -> StatementMeaning {
+    let suffix = sub_code.rsplit('.').next().unwrap_or_default().to_ascii_uppercase();
+    match (classify(Operation::Query, code, sub_code), suffix.as_str()) {
+        (Meaning::Success, _) => StatementMeaning::Ready,
+        (Meaning::Failed(class) | Meaning::Later(class), _) => StatementMeaning::Failed(class),
+        (Meaning::Unknown, "BILL_NOT_EXIST" | "NO_BILL_DATA") if code == "40004" => StatementMeaning::Absent,
+        (Meaning::Unknown, "SYSTEM_RATE_LIMIT" | "USER_RATE_LIMIT") => StatementMeaning::Failed(ErrorClass::Congested),
+        (
+            Meaning::Unknown,
+            "INVALID_ARGUMENTS" | "INVAILID_ARGUMENTS" | "BILL_DATE_BEFORE_REGISTRATION" | "TYPE_NOT_SUPPORTED",
+        ) => StatementMeaning::Failed(ErrorClass::Rejected),
+        (Meaning::Unknown | Meaning::NoTrade | Meaning::Elsewhere, _) => StatementMeaning::Failed(ErrorClass::Unknown),
+    }
+}
+
 /// Whether a code without a believable signature may still be taken for a fault of our own configuration: the
 /// gateway finds these before it knows whose key to sign with, and executes nothing (section 4).
 pub(super) fn is_unsigned_misconfiguration(code: &str) -> bool {

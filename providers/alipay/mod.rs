@@ -3,7 +3,7 @@
 //! Invariant: only what Alipay signed moves anything, and a trade that does not exist yet (nobody has scanned) is
 //! never taken for an order that is over. Each file has one job: `options` the section, `wire` the envelope, `sign`
 //! the texts, `certificates` whose key, `calls` the
-//! operations, `refunds` refunds, `callback` the notices, `codes` the codes.
+//! operations, `refunds` refunds, `callback` the notices, `statement` the daily list, `codes` the codes.
 //! Nothing outside this folder knows a field of Alipay's.
 
 mod callback;
@@ -13,21 +13,27 @@ mod codes;
 mod options;
 mod refunds;
 mod sign;
+mod statement;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod vectors;
 mod wire;
 
+#[cfg(test)]
+pub(crate) use testing::golden;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use options::Options;
 use sign::Trust;
+use tongdao_core::day::Day;
 use tongdao_core::ids::ProviderId;
 use tongdao_core::provider::{
     AttemptOrder, BuildInput, CallbackRequest, Capabilities, CertificateEnd, CodeLife, HttpCall, HttpReply, Next,
     Nonce, Notice, OptionFault, Outcome, Provider, RefundOrder, RefundOutcome, RefundRules, Registration, Rejected,
-    Scene, Unsupported, Verdict,
+    Scene, Seal, StatementBytes, StatementFault, StatementLine, StatementOutcome, StatementTerms, StatementTotals,
+    Unsupported, Verdict,
 };
 use tongdao_core::time::UnixMillis;
 use wire::Request;
@@ -115,6 +121,28 @@ impl Provider for Alipay {
 
     fn read_refund_query(&self, asked: &RefundOrder, reply: &HttpReply, _: UnixMillis) -> Next<RefundOutcome> {
         Next::Done(refunds::read_query(&self.options, asked, reply))
+    }
+
+    fn statement_terms(&self) -> Option<StatementTerms> {
+        Some(statement::TERMS)
+    }
+
+    fn statement(&self, day: Day, now: UnixMillis, _: Nonce) -> Result<HttpCall, Unsupported> {
+        statement::write(&self.options, day, now)
+    }
+
+    fn read_statement(&self, _: Day, reply: &HttpReply, _: UnixMillis, _: Nonce) -> StatementOutcome {
+        statement::read(&self.options, reply)
+    }
+
+    fn read_statement_file(
+        &self,
+        day: Day,
+        file: &mut dyn StatementBytes,
+        _: Option<&Seal>,
+        each: &mut dyn FnMut(StatementLine) -> Result<(), StatementFault>,
+    ) -> Result<StatementTotals, StatementFault> {
+        statement::read_file(&statement::Expected { seller_id: &self.options.seller_id, day }, file, each)
     }
 
     fn read_callback(&self, request: &CallbackRequest, _: UnixMillis) -> Result<Notice, Rejected> {

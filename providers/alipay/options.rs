@@ -9,13 +9,15 @@ use super::sign::Trust;
 use crate::shared::address::url_fault;
 use crate::shared::rsa::{SigningKey, VerifyingKey, signs_for};
 use serde_json::{Map, Value};
-use tongdao_core::provider::{BuildInput, CertificateEnd, OptionFault};
+use tongdao_core::provider::{BuildInput, CertificateEnd, Environment, OptionFault};
 use tongdao_core::secret::{Secret, SecretSource};
 
 /// One configured account, checked.
 pub(super) struct Options {
     /// The gateway's absolute URL, without a query.
     pub(super) gateway_url: String,
+    /// Whether this is the sandbox environment.
+    pub(super) is_sandbox: bool,
     /// Our app's number.
     pub(super) app_id: String,
     /// The payee's number (PID).
@@ -55,6 +57,7 @@ pub(super) fn read(input: BuildInput<'_>) -> Result<Options, Vec<OptionFault>> {
     let Some(keys) = input.section.as_object() else {
         return Err(vec![OptionFault { path: String::new(), message: "must be a table".into() }]);
     };
+    let is_sandbox = input.environment == Environment::Sandbox;
     let mut section = Section { keys, input, faults: Vec::new() };
     section.refuse_unknown_keys();
     let gateway_url = section.gateway_url();
@@ -70,6 +73,7 @@ pub(super) fn read(input: BuildInput<'_>) -> Result<Options, Vec<OptionFault>> {
             let Mode { trust, certificate_numbers, app_certificate_end } = mode;
             Ok(Options {
                 gateway_url,
+                is_sandbox,
                 app_id,
                 seller_id,
                 qr_minutes,

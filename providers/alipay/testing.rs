@@ -4,6 +4,7 @@
 
 use super::options::{self, Options};
 use super::sign::{self, Rule};
+use crate::contract::Golden;
 use crate::shared::form;
 use crate::shared::rsa::SigningKey;
 use base64::Engine as _;
@@ -80,6 +81,15 @@ pub(super) fn account() -> Options {
 /// The account in certificate mode.
 pub(super) fn certificate_account() -> Options {
     read_options(&certificate_section(), Environment::Production).unwrap()
+}
+
+/// The golden statement, for the checks that every provider passes.
+pub(crate) fn golden() -> Golden {
+    let file = include_bytes!("fixtures/statement.zip").to_vec();
+    let none = answer("alipay.data.dataservice.bill.downloadurl.query", &no("40004", "isp.bill_not_exist"));
+    let section = key_section();
+    let input = BuildInput { section: &section, environment: Environment::Production, secrets: &Inline };
+    Golden { provider: (super::REGISTRATION.build)(input).ok().unwrap(), now: NOW, file, none }
 }
 
 pub(super) fn order(scene: Scene) -> AttemptOrder {

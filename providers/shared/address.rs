@@ -25,6 +25,20 @@ pub(crate) fn url_fault(text: &str, environment: Environment, test_hosts: &[&str
     None
 }
 
+/// Scheme and authority of an absolute URL, as they are written.
+pub(crate) fn origin(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?']).next().filter(|authority| !authority.is_empty())?;
+    url.get(..scheme.len().checked_add(3)?.checked_add(authority.len())?)
+}
+
+/// Whether an address that came in an answer has one of these origins, byte for byte, and no byte in it that two
+/// readers could take for another host.
+pub(crate) fn is_on(url: &str, origins: &[&str]) -> bool {
+    let plain = url.len() <= 2048 && url.bytes().all(|b| b.is_ascii_graphic() && b != b'#' && b != b'\\');
+    plain && origin(url).is_some_and(|named| origins.contains(&named))
+}
+
 fn is_for_tests(authority: &str, test_hosts: &[&str]) -> bool {
     let host = match authority.strip_prefix('[') {
         Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
@@ -67,6 +81,27 @@ mod tests {
         ];
         for text in bad {
             assert!(fault(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_on_a_host_only_when_it_names_exactly_that_one() {
+        let is_on = |url| is_on(url, &["http://bills.example"]);
+        assert!(is_on("http://bills.example/a?b=c%2B") && is_on("http://bills.example?b"));
+        for url in [
+            "https://bills.example/a",
+            "http://bills.example.evil/a",
+            "http://bills.example:80/a",
+            "http://bills.example@evil/a",
+            "http://evil/bills.example",
+            "http://evil\\@bills.example/",
+            "http://bills.example/#a",
+            "http://bills.example/a b",
+            "http://BILLS.example/a",
+            "bills.example/a",
+            "",
+        ] {
+            assert!(!is_on(url), "{url}");
         }
     }
 

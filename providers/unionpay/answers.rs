@@ -110,7 +110,7 @@ impl UnionPay {
     }
 
     /// The verified fields of an answer, or why there are none.
-    fn hear(&self, reply: &HttpReply, now: UnixMillis) -> Result<Fields, Failure> {
+    pub(super) fn hear(&self, reply: &HttpReply, now: UnixMillis) -> Result<Fields, Failure> {
         if reply.status != 200 {
             let class = match reply.status {
                 429 => ErrorClass::Congested,
@@ -167,15 +167,15 @@ impl Key {
     }
 }
 
-fn says(fields: &Fields, name: &str, value: &str) -> bool {
+pub(super) fn says(fields: &Fields, name: &str, value: &str) -> bool {
     fields.get(name).is_some_and(|stated| stated == value)
 }
 
-fn denies(fields: &Fields, name: &str, value: &str) -> bool {
+pub(super) fn denies(fields: &Fields, name: &str, value: &str) -> bool {
     fields.get(name).is_some_and(|stated| !stated.is_empty() && stated != value)
 }
 
-fn code(fields: &Fields) -> &str {
+pub(super) fn code(fields: &Fields) -> &str {
     fields.get("respCode").map(String::as_str).unwrap_or_default()
 }
 
@@ -251,7 +251,7 @@ fn other_order() -> Failure {
 }
 
 /// The query itself did not work; that says nothing of the order.
-fn query_failed(answer: &Fields) -> Failure {
+pub(super) fn query_failed(answer: &Fields) -> Failure {
     let class = match meaning(code(answer)) {
         Meaning::Success | Meaning::Ask => ErrorClass::Unknown,
         Meaning::Busy(class) | Meaning::No(class) => class,
@@ -260,7 +260,7 @@ fn query_failed(answer: &Fields) -> Failure {
     failure_of(answer, "respCode", class)
 }
 
-fn failure_of(answer: &Fields, code_field: &str, class: ErrorClass) -> Failure {
+pub(super) fn failure_of(answer: &Fields, code_field: &str, class: ErrorClass) -> Failure {
     let text = |name: &str| answer.get(name).map(String::as_str).unwrap_or_default();
     let message_field = if code_field == "respCode" { "respMsg" } else { "origRespMsg" };
     let message: String = text(message_field).chars().take(MESSAGE_CHARS_MAX).collect();

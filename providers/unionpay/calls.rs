@@ -97,6 +97,13 @@ impl UnionPay {
         if !(8..=40).contains(&number.len()) || !number.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(Unsupported("UnionPay's orderId has 8 to 40 letters and digits"));
         }
+        let mut fields = self.frame(made_at, kind);
+        put(&mut fields, "orderId", number);
+        Ok(fields)
+    }
+
+    /// What every message carries.
+    pub(super) fn frame(&self, made_at: UnixMillis, kind: [&str; 3]) -> Fields {
         let [txn_type, sub_type, biz_type] = kind;
         let time = beijing(made_at);
         let pairs = [
@@ -107,13 +114,12 @@ impl UnionPay {
             ("bizType", biz_type),
             ("accessType", "0"),
             ("merId", &self.options.mer_id),
-            ("orderId", number),
             ("txnTime", &time),
         ];
-        Ok(pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
+        pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
     }
 
-    fn post(&self, url: &str, fields: Fields) -> Result<HttpCall, Unsupported> {
+    pub(super) fn post(&self, url: &str, fields: Fields) -> Result<HttpCall, Unsupported> {
         let fields = self.options.keys.sign(fields).map_err(|_| NOT_SIGNED)?;
         let content_type = "application/x-www-form-urlencoded;charset=UTF-8";
         Ok(HttpCall {
@@ -168,7 +174,7 @@ fn address(url: &str) -> Result<&str, Unsupported> {
     Ok(url)
 }
 
-fn put(fields: &mut Fields, key: &str, value: impl Into<String>) {
+pub(super) fn put(fields: &mut Fields, key: &str, value: impl Into<String>) {
     fields.insert(key.to_owned(), value.into());
 }
 

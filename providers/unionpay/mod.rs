@@ -4,7 +4,8 @@
 //! one minute later is final. Every answer and notify is verified below the configured certificates or by the
 //! configured key, never by what the message brings along.
 //! Facts and their sections are in README.md; `wire` knows the forms, `sign` and `certificates` the signatures,
-//! `codes` the answer codes, `calls` writes, `answers` and `callback` read. Nothing here sends or reads a clock.
+//! `codes` the answer codes, `calls` writes, `answers` and `callback` read, `statement` does both for the daily list.
+//! Nothing here sends or reads a clock.
 
 mod answers;
 mod callback;
@@ -13,14 +14,21 @@ mod certificates;
 mod codes;
 mod options;
 mod sign;
+mod statement;
 mod wire;
+
+#[cfg(test)]
+pub(crate) use testing::golden;
 
 use options::Options;
 use sign::Keys;
+use tongdao_core::day::Day;
 use tongdao_core::ids::ProviderId;
 use tongdao_core::provider::{
-    AttemptOrder, BuildInput, CallbackRequest, Capabilities, CertificateEnd, CodeLife, HttpReply, Next, Nonce, Notice,
-    OptionFault, Outcome, Provider, RefundOrder, RefundOutcome, Registration, Rejected, Scene, Unsupported, Verdict,
+    AttemptOrder, BuildInput, CallbackRequest, Capabilities, CertificateEnd, CodeLife, HttpCall, HttpReply, Next,
+    Nonce, Notice, OptionFault, Outcome, Provider, RefundOrder, RefundOutcome, Registration, Rejected, Scene, Seal,
+    StatementBytes, StatementFault, StatementLine, StatementOutcome, StatementTerms, StatementTotals, Unsupported,
+    Verdict,
 };
 use tongdao_core::time::UnixMillis;
 
@@ -120,6 +128,29 @@ impl Provider for UnionPay {
 
     fn read_refund_query(&self, asked: &RefundOrder, reply: &HttpReply, now: UnixMillis) -> Next<RefundOutcome> {
         Next::Done(self.hear_refund_query(asked, reply, now))
+    }
+
+    /// None without `file_url`: the account has then nowhere to ask.
+    fn statement_terms(&self) -> Option<StatementTerms> {
+        self.options.file_url.as_ref().map(|_| statement::TERMS)
+    }
+
+    fn statement(&self, day: Day, now: UnixMillis, _nonce: Nonce) -> Result<HttpCall, Unsupported> {
+        self.write_statement(day, now)
+    }
+
+    fn read_statement(&self, day: Day, reply: &HttpReply, now: UnixMillis, _nonce: Nonce) -> StatementOutcome {
+        self.hear_statement(day, reply, now)
+    }
+
+    fn read_statement_file(
+        &self,
+        day: Day,
+        file: &mut dyn StatementBytes,
+        _seal: Option<&Seal>,
+        each: &mut dyn FnMut(StatementLine) -> Result<(), StatementFault>,
+    ) -> Result<StatementTotals, StatementFault> {
+        statement::read_file(&statement::Expected { mer_id: &self.options.mer_id, day }, file, each)
     }
 
     fn read_callback(&self, request: &CallbackRequest, now: UnixMillis) -> Result<Notice, Rejected> {

@@ -39,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) app_url: String,
     pub(crate) back_url: String,
     pub(crate) query_url: String,
+    /// Where statements are; without it this account has none.
+    pub(crate) file_url: Option<String>,
     pub(crate) mer_id: String,
     pub(crate) keys: Keys,
     pub(crate) pay_timeout_minutes: i64,
@@ -60,18 +62,18 @@ pub(crate) fn read(input: BuildInput<'_>) -> Result<Options, Vec<OptionFault>> {
     reader.refuse_unknown();
     let [front_url, app_url, back_url, query_url] =
         ["front_url", "app_url", "back_url", "query_url"].map(|key| reader.url(key));
-    let file_url = if reader.has("file_url") { reader.url("file_url") } else { Some(String::new()) };
+    let file_url = reader.has("file_url").then(|| reader.url("file_url"));
     let mer_id = reader.mer_id();
     let keys = reader.keys();
     let pay_timeout_minutes = reader.pay_timeout_minutes();
     let refund_biz_type = reader.refund_biz_type();
     let built = (|| {
-        file_url?;
         Some(Options {
             front_url: front_url?,
             app_url: app_url?,
             back_url: back_url?,
             query_url: query_url?,
+            file_url: file_url.flatten(),
             mer_id: mer_id?,
             keys: keys?,
             pay_timeout_minutes: pay_timeout_minutes?,

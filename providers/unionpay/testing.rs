@@ -6,6 +6,7 @@
 use super::UnionPay;
 use super::options;
 use super::wire::{Fields, beijing};
+use crate::contract::Golden;
 use crate::shared::rsa::SigningKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -91,6 +92,13 @@ pub(super) fn account() -> UnionPay {
 
 pub(super) fn keyed_account(method: &str) -> UnionPay {
     try_build(&keyed_section(method), Environment::Production).unwrap()
+}
+
+/// The golden statement, for the checks that every provider passes.
+pub(crate) fn golden() -> Golden {
+    let file = include_bytes!("fixtures/statement.zlib").to_vec();
+    let none = answer(&seal(with(frame(), "txnType=76 txnSubType=01 respCode=98")));
+    Golden { provider: Box::new(account()), now: NOW, file, none }
 }
 
 pub(super) fn order(scene: Scene) -> AttemptOrder {

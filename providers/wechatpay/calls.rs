@@ -149,7 +149,7 @@ impl WechatPay {
     }
 
     /// The verified body of a 200; anything else is doubt.
-    fn signed_body<T: DeserializeOwned>(&self, reply: &HttpReply, now: UnixMillis) -> Result<T, Failure> {
+    pub(super) fn signed_body<T: DeserializeOwned>(&self, reply: &HttpReply, now: UnixMillis) -> Result<T, Failure> {
         self.proof(reply, now)?;
         if reply.status != 200 {
             // 202: accepted and not processed; the same request again, or a query, brings the answer.
@@ -185,7 +185,7 @@ impl WechatPay {
     }
 
     /// A signed call: a POST where there is a body, else a GET.
-    fn call(
+    pub(super) fn call(
         &self,
         target: &str,
         body: Option<Vec<u8>>,
@@ -193,15 +193,26 @@ impl WechatPay {
         nonce: &Nonce,
     ) -> Result<HttpCall, Unsupported> {
         let method = if body.is_some() { Method::Post } else { Method::Get };
-        let body = body.unwrap_or_default();
-        let options = &self.options;
-        let url = format!("{}{target}", options.base_url);
-        let parts = RequestParts {
+        let backup_url = self.options.backup_base_url.as_ref().map(|base| format!("{base}{target}"));
+        let call = HttpCall {
             method,
-            target: sign::target_of(&url),
+            url: format!("{}{target}", self.options.base_url),
+            backup_url,
+            headers: Vec::new(),
+            body: body.unwrap_or_default(),
+        };
+        self.signed(call, now, nonce)
+    }
+
+    /// A call with its headers: signed over the path and query of its URL exactly as they stand there.
+    pub(super) fn signed(&self, mut call: HttpCall, now: UnixMillis, nonce: &Nonce) -> Result<HttpCall, Unsupported> {
+        let options = &self.options;
+        let parts = RequestParts {
+            method: call.method,
+            target: sign::target_of(&call.url),
             timestamp: now.as_secs(),
             nonce: &nonce.0,
-            body: &body,
+            body: &call.body,
         };
         let authorization = parts
             .authorization(&options.merchant_key, &options.mch_id, &options.merchant_serial)
@@ -211,12 +222,12 @@ impl WechatPay {
             ("accept".to_owned(), "application/json".to_owned()),
             ("user-agent".to_owned(), concat!("tongdao/", env!("CARGO_PKG_VERSION")).to_owned()),
         ];
-        if method == Method::Post {
+        if call.method == Method::Post {
             headers.push(("content-type".to_owned(), "application/json".to_owned()));
         }
         headers.extend(self.keys.preferred(now).map(|serial| ("wechatpay-serial".to_owned(), serial)));
-        let backup_url = options.backup_base_url.as_ref().map(|base| format!("{base}{target}"));
-        Ok(HttpCall { method, url, backup_url, headers, body })
+        call.headers = headers;
+        Ok(call)
     }
 
     fn jsapi(&self, prepay_id: &str, now: UnixMillis) -> Option<PayKind> {
@@ -278,11 +289,11 @@ pub(super) fn money(amount: i64, currency: Option<&str>) -> Option<Money> {
     (amount >= 0).then_some(Money { amount, currency })
 }
 
-fn is_success(reply: &HttpReply) -> bool {
+pub(super) fn is_success(reply: &HttpReply) -> bool {
     (200..=299).contains(&reply.status)
 }
 
-fn doubt(code: impl Into<String>, detail: &str) -> Failure {
+pub(super) fn doubt(code: impl Into<String>, detail: &str) -> Failure {
     Failure::new(ErrorClass::Unknown, code, detail)
 }
 

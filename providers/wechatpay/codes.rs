@@ -6,7 +6,7 @@
 //! because pages and versions spell them differently; messages are never read.
 
 use super::wire::{self, ErrorBody};
-use tongdao_core::provider::{ErrorClass, Failure, HttpReply, Outcome, RefundOutcome};
+use tongdao_core::provider::{ErrorClass, Failure, HttpReply, Outcome, RefundOutcome, StatementOutcome};
 
 /// The documents' classes, as far as operations differ in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +114,16 @@ pub(super) fn refund(reply: &HttpReply) -> RefundOutcome {
 pub(super) fn refund_query(reply: &HttpReply) -> RefundOutcome {
     let (meaning, failure) = read(reply);
     if meaning == Meaning::Absent { RefundOutcome::Absent } else { RefundOutcome::Unknown(failure.of(class(meaning))) }
+}
+
+/// A statement request's answer that is not 200 (README 7): no statement, or one that is still being made.
+pub(super) fn statement(reply: &HttpReply) -> StatementOutcome {
+    let (meaning, failure) = read(reply);
+    match (reply.status, failure.code.replace('_', "").as_str()) {
+        (400..=499, "NOSTATEMENTEXIST") => StatementOutcome::Absent,
+        (400..=499, "STATEMENTCREATING") => StatementOutcome::NotReady,
+        (_, _) => StatementOutcome::Failed(failure.of(class(meaning))),
+    }
 }
 
 /// Whether an answer says that this merchant has no platform certificates (README 3).

@@ -12,15 +12,21 @@ mod options;
 mod sign;
 #[cfg(test)]
 mod stage;
+mod statement;
 mod wire;
+
+#[cfg(test)]
+pub(crate) use stage::golden;
 
 use keys::Keys;
 use options::Options;
+use tongdao_core::day::Day;
 use tongdao_core::ids::ProviderId;
 use tongdao_core::provider::{
     AttemptOrder, BuildInput, CallbackRequest, Capabilities, CertificateEnd, CodeLife, HttpCall, HttpReply, Next,
     Nonce, Notice, OptionFault, Outcome, Provider, RefundOrder, RefundOutcome, RefundRules, Registration, Rejected,
-    Scene, Unsupported, Verdict,
+    Scene, Seal, StatementBytes, StatementFault, StatementLine, StatementOutcome, StatementTerms, StatementTotals,
+    Unsupported, Verdict,
 };
 use tongdao_core::time::UnixMillis;
 
@@ -139,6 +145,28 @@ impl Provider for WechatPay {
 
     fn read_refund_query(&self, asked: &RefundOrder, reply: &HttpReply, now: UnixMillis) -> Next<RefundOutcome> {
         Next::Done(self.judge_refund_query(asked, reply, now))
+    }
+
+    fn statement_terms(&self) -> Option<StatementTerms> {
+        Some(statement::TERMS)
+    }
+
+    fn statement(&self, day: Day, now: UnixMillis, nonce: Nonce) -> Result<HttpCall, Unsupported> {
+        self.write_statement(day, now, &nonce)
+    }
+
+    fn read_statement(&self, _day: Day, reply: &HttpReply, now: UnixMillis, nonce: Nonce) -> StatementOutcome {
+        self.judge_statement(reply, now, &nonce)
+    }
+
+    fn read_statement_file(
+        &self,
+        day: Day,
+        file: &mut dyn StatementBytes,
+        seal: Option<&Seal>,
+        each: &mut dyn FnMut(StatementLine) -> Result<(), StatementFault>,
+    ) -> Result<StatementTotals, StatementFault> {
+        statement::read_file(&statement::Expected { mch_id: &self.options.mch_id, day }, file, seal, each)
     }
 
     fn read_callback(&self, request: &CallbackRequest, now: UnixMillis) -> Result<Notice, Rejected> {

@@ -3,6 +3,7 @@
 //! It writes what WeChat Pay would write, from the documents and not from the adapter's own writers.
 
 use super::WechatPay;
+use crate::contract::Golden;
 use crate::shared::rsa::SigningKey;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce as GcmNonce, UnboundKey};
 use base64::Engine as _;
@@ -97,6 +98,13 @@ pub(super) fn built(section: &Value, environment: Environment) -> Result<WechatP
 
 pub(super) fn account() -> WechatPay {
     built(&section(), Environment::Production).unwrap()
+}
+
+/// The golden statement, for the checks that every provider passes.
+pub(crate) fn golden() -> Golden {
+    let file = include_bytes!("fixtures/statement.csv").to_vec();
+    let none = refusal(400, "NO_STATEMENT_EXIST");
+    Golden { provider: Box::new(account()), now: NOW, file, none }
 }
 
 pub(super) fn order(scene: Scene) -> AttemptOrder {

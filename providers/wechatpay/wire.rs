@@ -55,6 +55,14 @@ pub(super) struct Prepaid {
     pub(super) prepay_id: Option<String>,
 }
 
+/// Where a statement's file is, and what shows that it is whole (README 7).
+#[derive(Deserialize)]
+pub(super) struct StatementAddress {
+    pub(super) hash_type: String,
+    pub(super) hash_value: String,
+    pub(super) download_url: String,
+}
+
 /// The body of a close (README 1).
 #[derive(Serialize)]
 pub(super) struct Close<'a> {

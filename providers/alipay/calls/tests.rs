@@ -118,7 +118,7 @@ fn what_alipay_cannot_do_is_unsupported() {
 
 #[test]
 fn a_subject_is_cleaned_and_cut_at_a_character() {
-    assert_eq!(clean(" a/b=c&d\r\ne ", "x"), "a／b＝c＆d  e");
+    assert_eq!(clean(" a/b=c&d,\r\ne ", "x"), "a／b＝c＆d，  e");
     assert_eq!(clean(" \n", "商品"), "商品");
     let cut = clean(&"通".repeat(200), "x");
     assert_eq!(cut, "通".repeat(85));

@@ -41,24 +41,27 @@ impl Sheet<'_> {
 
     /// The sums, for people.
     pub(super) fn report(&self, lines: &[Line<'_>]) -> Vec<u8> {
-        let (mut credit, mut debit, mut fee) = ((0_i64, 0_i64), (0_i64, 0_i64), 0_i64);
+        let (mut payments, mut refunds) = (Total::default(), Total::default());
         for line in lines {
-            let (side, sign) = if line.refund.is_some() { (&mut debit, -1) } else { (&mut credit, 1) };
-            side.0 = side.0.saturating_add(1);
-            side.1 = side.1.saturating_add(line.amount);
-            fee = fee.saturating_add(sign * line.fee);
+            let total = if line.refund.is_some() { &mut refunds } else { &mut payments };
+            total.add(line);
         }
-        credit.1 = credit.1.saturating_add(self.twist.sums_off_without_hash());
-        let net = credit.1.saturating_sub(debit.1).saturating_sub(fee);
+        payments.amount = payments.amount.saturating_add(self.twist.sums_off_without_hash());
         let mut text = GbkText::default();
-        text.push("                    商户结算汇总表\r\n");
-        text.push(&format!("商户编号: {}    清算日期: {}\r\n", self.mer_id, self.day));
-        text.push(&format!("{}\r\n", "-".repeat(72)));
-        for (name, count, sum) in [("贷记交易", credit.0, credit.1), ("借记交易", debit.0, debit.1)] {
-            text.push(&format!("{name}    笔数: {count:>8}    金额: {:>16}\r\n", yuan(sum)));
-        }
-        text.push(&format!("手续费    金额: {:>16}\r\n", yuan(fee)));
-        text.push(&format!("清算净额  金额: {:>16}\r\n", yuan(net)));
+        text.push("                                     中国银联全渠道商户交易汇总表            \r\n\r\n");
+        text.push(&format!("商户代码:{:<45}清算币种:人民币\r\n", self.mer_id));
+        text.push(&format!("收单机构:{:<45}清算日期:{}\r\n\r\n", "88022900", self.day));
+        text.push("交易类型            交易笔数               交易金额                         费用                              资金清算差额\r\n");
+        text.push("                                         借              贷              借              贷               借                  贷\r\n");
+        let rule = format!("{}\r\n", "_".repeat(120));
+        text.push(&rule);
+        text.push(&total_line("消费", payments.count, payments.sides(false)));
+        text.push(&total_line("退货", refunds.count, refunds.sides(true)));
+        text.push(&rule);
+        let both =
+            payments.sides(false).into_iter().zip(refunds.sides(true)).map(|(one, other)| one.saturating_add(other));
+        let both: Vec<i64> = both.collect();
+        text.push(&total_line("总计", payments.count.saturating_add(refunds.count), both));
         text.into_bytes()
     }
 
@@ -133,6 +136,35 @@ impl Sheet<'_> {
             text.push_fixed(field, width);
         }
     }
+}
+
+/// What the lines of one kind add up to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Total {
+    count: i64,
+    amount: i64,
+    fee: i64,
+    net: i64,
+}
+
+impl Total {
+    fn add(&mut self, line: &Line<'_>) {
+        self.count = self.count.saturating_add(1);
+        self.amount = self.amount.saturating_add(line.amount);
+        self.fee = self.fee.saturating_add(line.fee);
+        self.net = self.net.saturating_add(line.amount.saturating_sub(line.fee));
+    }
+
+    /// Debit and credit of the amount, the fee and what is settled: a refund turns all three around.
+    fn sides(self, turned: bool) -> Vec<i64> {
+        let of = |sum: i64, credit: bool| if credit { [0, sum] } else { [sum, 0] };
+        [of(self.amount, !turned), of(self.fee, turned), of(self.net, !turned)].concat()
+    }
+}
+
+fn total_line(name: &str, count: i64, sides: impl IntoIterator<Item = i64>) -> String {
+    let sums: String = sides.into_iter().map(|sum| format!("{:>18}", yuan(sum))).collect();
+    format!("{name}{count:>18}{sums}\r\n")
 }
 
 fn code(line: &Line<'_>) -> &'static str {
@@ -236,8 +268,8 @@ mod tests {
         let sheet = Sheet { mer_id: "802310048993424", day: "20150905", twist: StatementTwist::default() };
         let report = sheet.report(&[Line::paid(&first).unwrap(), Line::paid(&second).unwrap()]);
         let text = encoding_rs::GBK.decode(&report).0.into_owned();
-        for part in ["        2    金额:          5606.00", "33.64\r\n", "5572.36\r\n"] {
-            assert!(text.contains(part), "{part} in {text}");
-        }
+        let total = text.lines().find(|line| line.starts_with("总计")).unwrap();
+        let figures: Vec<&str> = total.split_whitespace().skip(1).collect();
+        assert_eq!(figures, ["2", "0.00", "5606.00", "33.64", "0.00", "0.00", "5572.36"]);
     }
 }
