@@ -19,6 +19,7 @@ mod out;
 mod overrides;
 mod qr;
 mod reach;
+mod reconcile;
 mod route;
 mod sandbox;
 mod serve;
@@ -121,6 +122,10 @@ enum Command {
     /// Why a charge goes where it goes
     #[command(subcommand)]
     Route(route::RouteCommand),
+    /// Compare a channel's day with the provider's statement, line by line
+    Reconcile(reconcile::ReconcileArgs),
+    /// How every day came out, the newest first
+    Reconciliations(reconcile::ListArgs),
     /// Every metric with its type, labels and live series
     Metrics(metrics::MetricsArgs),
     /// Check, print and reload the configuration
@@ -207,6 +212,8 @@ fn runtime(command: &Command) -> std::io::Result<tokio::runtime::Runtime> {
         | Command::Breaks(_)
         | Command::Break(_)
         | Command::Route(_)
+        | Command::Reconcile(_)
+        | Command::Reconciliations(_)
         | Command::Metrics(_)
         | Command::Config(_)
         | Command::Journal(_)
@@ -253,6 +260,8 @@ async fn dispatch(context: &Context, command: Command) -> anyhow::Result<ExitCod
         Command::Breaks(args) => breaks::list(context, &args).await,
         Command::Break(command) => breaks::run(context, command).await,
         Command::Route(command) => route::run(context, command).await,
+        Command::Reconcile(args) => reconcile::run(context, args).await,
+        Command::Reconciliations(args) => reconcile::list(context, &args).await,
         Command::Metrics(args) => metrics::run(context, &args).await,
         Command::Config(command) => config::run(context, command).await,
         Command::Journal(command) => offline::journal(context, command),

@@ -6,7 +6,7 @@
 
 mod admin;
 
-pub use admin::{Answer, Ask, Unanswered, Verb, Way, ask, causes, check_tls};
+pub use admin::{Answer, Ask, Unanswered, Verb, Way, ask, ask_long, causes, check_tls};
 
 use crate::clock::SystemClock;
 use crate::ports::{Clock as _, Rng as _};

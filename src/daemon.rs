@@ -125,6 +125,7 @@ pub async fn start_with(config: Config, clock: SystemClock, metrics: Arc<Metrics
     let (public_addr, admin_addr) = listen(&flow, &reloader, &config, &listeners).await?;
     tasks.spawn("timers", worker::run_timers(flow.clone(), tasks.clone()));
     tasks.spawn("measure", measure(transport.clone(), tasks.clone()));
+    tasks.spawn("reconciler", worker::run_reconciliations(flow.clone(), tasks.clone()));
     tasks.spawn("upkeep", worker::upkeep(flow.clone(), tasks.clone()));
     Ok(Running {
         flow,

@@ -9,6 +9,7 @@ mod books;
 mod cast;
 pub(crate) mod child;
 mod count;
+mod day_end;
 mod dice;
 pub(crate) mod narrator;
 pub(crate) mod payers;
@@ -136,6 +137,8 @@ impl Stage {
         self.tasks.spawn("progress", tick(self.cast.clone(), self.platform.clone()));
         self.play().await?;
         self.cast.close();
+        self.settle().await?;
+        self.day_end().await?;
         let sums = self.settle().await?;
         self.read_confirmations().await;
         Ok(sums)

@@ -7,6 +7,7 @@
 mod ask;
 mod batch;
 mod board;
+mod book;
 mod boot;
 mod busy;
 mod callback;
@@ -14,6 +15,7 @@ mod change;
 mod channels;
 mod close;
 mod deliver;
+mod entries;
 mod gauges;
 mod keys;
 mod observe;
@@ -21,6 +23,7 @@ mod open_breaks;
 mod open_charge;
 mod overrides;
 mod prove_end;
+mod reconcile;
 mod refund;
 mod resolve;
 mod retry;
@@ -33,10 +36,12 @@ mod webhook_body;
 mod tests;
 
 pub use board::Board;
+pub use book::{BookError, BookOrder, Booked, Booking, Settled, settle};
 pub use channels::{ChannelView, Channels};
 pub use open_breaks::OpenBreaks;
 pub use open_charge::{OpenCharge, Opened};
 pub use overrides::{AuditEntry, AuditPage, Order, OverrideError, Restore};
+pub use reconcile::{AskedDay, ReconcileRefused, Turn};
 pub use refund::{AskedRefund, OpenedRefund};
 pub use resolve::{Decision, Foretold, Proposal, ResolveError, Resolved};
 pub use retry::{Retried, RetryAsk};
@@ -45,6 +50,7 @@ pub(crate) use route::Wanted;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::ports::{Clock, Outside, Rng, Store, StoreError};
+use crate::spool::{Spool, Spooled};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -75,6 +81,8 @@ pub struct Flow {
     pub(crate) board: Board,
     ordered: overrides::Ordered,
     pub(crate) busy: busy::Busy,
+    pub(crate) agenda: Arc<reconcile::Agenda>,
+    pub(crate) spool: Spool,
     pub(crate) booted_at: UnixMillis,
     /// Tries due up to here may have been in flight when the last process ended.
     doubtful_until: UnixMillis,
@@ -152,6 +160,8 @@ impl Flow {
             outside: parts.outside,
             clock: parts.clock,
             rng: parts.rng,
+            spool: Spool::new(parts.config.reconciliation.spool.clone()),
+            agenda: Arc::default(),
             config: ArcSwap::new(parts.config),
             metrics: parts.metrics,
             documents: parts.documents,
@@ -165,6 +175,7 @@ impl Flow {
             changed: broadcast::Sender::new(1024),
             timers_moved: Notify::new(),
         };
+        flow.sweep_spool();
         flow.recall_drained();
         Ok(flow)
     }
@@ -190,6 +201,14 @@ impl Flow {
     /// Completes when a timer was set.
     pub async fn timers_moved(&self) {
         self.timers_moved.notified().await;
+    }
+
+    /// A place for a file that somebody hands in.
+    ///
+    /// # Errors
+    /// When the spool's directory cannot be made.
+    pub fn place_in_spool(&self) -> std::io::Result<Spooled> {
+        self.spool.place(self.rng.draw())
     }
 
     /// A charge of any merchant.
@@ -220,6 +239,15 @@ impl Flow {
 
     pub(crate) fn nonce(&self) -> Nonce {
         Nonce(format!("{:032X}", self.rng.draw()))
+    }
+
+    /// What a process that is gone left half read counts for nothing.
+    fn sweep_spool(&self) {
+        match self.spool.sweep() {
+            Ok(0) => {}
+            Ok(files) => tracing::info!(files, "statements that a dead process left were removed"),
+            Err(error) => tracing::warn!(%error, "the spool could not be swept"),
+        }
     }
 
     /// 64 random bits.

@@ -17,6 +17,7 @@ pub mod ports;
 pub mod random;
 pub mod reload;
 pub mod request_scope;
+pub mod spool;
 pub mod store;
 pub mod tasks;
 #[cfg(test)]

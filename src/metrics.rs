@@ -18,7 +18,7 @@ pub use families::Kind;
 pub use happened::InFlight;
 pub use labels::{
     AuthFailure, CallOutcome, CallbackVerdict, Cause, ChannelState, ChargeEvent, ConfirmedBy, HttpCode, Idempotency,
-    Limit, LogLevel, OverrideAction, RatePolicy, Repair, WebhookResult,
+    Limit, LineResult, LogLevel, OverrideAction, RatePolicy, ReconciliationResult, Repair, WebhookResult,
 };
 pub use read::Latency;
 

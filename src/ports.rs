@@ -3,10 +3,17 @@
 //! Invariant: nothing above this line names a concrete adapter; `daemon.rs` alone puts them together. The traits are
 //! object-safe and small enough that a simulation can play every one of them.
 
+mod books;
 mod outside;
 mod store;
 
-pub use outside::{Clock, Operation, Outside, Rng, SendError, WebhookAnswer, WebhookCall, WebhookError};
+pub use books::{
+    BookReads, DayEntry, EntryWrite, LineWrite, OpenLine, Reconciliation, ReconciliationStatus, Stray,
+    reconciliation_id,
+};
+pub use outside::{
+    Clock, Download, Downloaded, Operation, Outside, Rng, SendError, WebhookAnswer, WebhookCall, WebhookError,
+};
 pub use store::{
     Batch, Break, BreakStatus, ChargePage, ChargeWrite, Claim, Due, Owner, Reference, Space, Store, StoreError,
     StoredEvent, TimerChange, Urgency,

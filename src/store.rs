@@ -5,6 +5,8 @@
 
 #[doc(hidden)]
 pub mod bench_api;
+mod book_reads;
+mod booked;
 mod codec;
 #[cfg(test)]
 mod contract;

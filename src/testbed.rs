@@ -7,7 +7,9 @@ use crate::config::{Config, Env, fake};
 use crate::flow::{Flow, FlowError, OpenCharge, Parts};
 use crate::http::ApiDocuments;
 use crate::metrics::{Metrics, Route};
-use crate::ports::{Io, Operation, Outside, SendError, Store, WebhookAnswer, WebhookCall, WebhookError};
+use crate::ports::{
+    Download, Downloaded, Io, Operation, Outside, SendError, Store, WebhookAnswer, WebhookCall, WebhookError,
+};
 use crate::random::SystemRng;
 use crate::store::RecordStore;
 use crate::store::memory::MemoryEngine;
@@ -106,6 +108,7 @@ impl Bed {
             provider_trade_no: format!("T-{merchant_order_no}"),
             amount: charge.amount,
             paid_at: None,
+            settled_on: None,
             refunded: 0,
         };
         self.flow.report(charge.id, attempt.id, Outcome::Paid(payment), Source::Callback).await.unwrap()
@@ -143,6 +146,10 @@ impl Outside for Nowhere {
         _: HttpCall,
         _: Duration,
     ) -> Io<'a, Result<HttpReply, SendError>> {
+        Box::pin(async { Err(SendError::NotSent("no network".to_owned())) })
+    }
+
+    fn download<'a>(&'a self, _: &'a ChannelId, _: Download) -> Io<'a, Result<Downloaded, SendError>> {
         Box::pin(async { Err(SendError::NotSent("no network".to_owned())) })
     }
 

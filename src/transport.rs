@@ -6,6 +6,7 @@
 
 mod call;
 mod exact;
+mod file;
 mod guard;
 mod lane;
 mod resolve;
@@ -22,7 +23,9 @@ pub use sending::{MaybeSent, NotSent, TransportError};
 
 use crate::config::{Channel, Config};
 use crate::metrics::{Limit, Metrics};
-use crate::ports::{Clock, Io, Operation, Outside, SendError, WebhookAnswer, WebhookCall, WebhookError};
+use crate::ports::{
+    Clock, Download, Downloaded, Io, Operation, Outside, SendError, WebhookAnswer, WebhookCall, WebhookError,
+};
 use arc_swap::ArcSwap;
 use lane::Lane;
 use reqwest::Client;
@@ -118,6 +121,19 @@ impl HttpTransport {
         result
     }
 
+    /// Fetches a file from a provider within the channel's limits, straight to the disk.
+    ///
+    /// # Errors
+    /// When there is no whole answer.
+    pub async fn fetch(&self, channel: &ChannelId, download: &Download) -> Result<Downloaded, TransportError> {
+        let lane = self.settings.load().lanes.get(channel).cloned();
+        let lane = lane.ok_or(TransportError::NotSent(NotSent::UnknownChannel))?;
+        let permit = lane.admit(Operation::Statement).ok_or(TransportError::Limited)?;
+        let result = self.fetch_file(channel, download).await;
+        drop(permit);
+        result
+    }
+
     /// Sends a webhook once. The caller signs it; the guard is asked here and again for the address dialled.
     ///
     /// # Errors
@@ -146,6 +162,10 @@ impl Outside for HttpTransport {
         deadline: Duration,
     ) -> Io<'a, Result<HttpReply, SendError>> {
         Box::pin(async move { self.send_provider(channel, operation, call, deadline).await.map_err(SendError::from) })
+    }
+
+    fn download<'a>(&'a self, channel: &'a ChannelId, download: Download) -> Io<'a, Result<Downloaded, SendError>> {
+        Box::pin(async move { self.fetch(channel, &download).await.map_err(SendError::from) })
     }
 
     fn has_room(&self, channel: &ChannelId) -> bool {

@@ -3,8 +3,10 @@
 //! Invariants: each timer has one task at a time; a timer that fails stays due and is tried again after a pause, so
 //! no error spins and none is forgotten (L4). Work in flight is bounded. It knows flows and the clock, no adapter.
 
+mod reconciler;
 mod upkeep;
 
+pub use reconciler::run_reconciliations;
 pub use upkeep::upkeep;
 
 use crate::flow::{Flow, FlowError};
@@ -195,7 +197,9 @@ impl Drop for Release<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{Io, Operation, Outside, SendError, WebhookAnswer, WebhookCall, WebhookError};
+    use crate::ports::{
+        Download, Downloaded, Io, Operation, Outside, SendError, WebhookAnswer, WebhookCall, WebhookError,
+    };
     use crate::store::RecordStore;
     use crate::store::memory::MemoryEngine;
     use crate::testbed::Bed;
@@ -216,6 +220,9 @@ mod tests {
             _: HttpCall,
             _: Duration,
         ) -> Io<'a, Result<HttpReply, SendError>> {
+            Box::pin(async { Err(SendError::NotSent("no network".to_owned())) })
+        }
+        fn download<'a>(&'a self, _: &'a ChannelId, _: Download) -> Io<'a, Result<Downloaded, SendError>> {
             Box::pin(async { Err(SendError::NotSent("no network".to_owned())) })
         }
         fn has_room(&self, _: &ChannelId) -> bool {

@@ -6,6 +6,7 @@
 //! nobody, so it never becomes payable (S7). What counts as a proved end is the provider's rule, not ours.
 //! This module must not know of other attempts, of delivery or of money already taken; the charge does.
 
+use crate::day::Day;
 use crate::effect::{Effect, EffectKey, Event, EventKind, Source, Step};
 use crate::ids::{AttemptId, ChannelId, ProviderId};
 use crate::provider::{CodeLife, Failure, Outcome, Pay, Payment, Scene};
@@ -102,6 +103,12 @@ pub struct Attempt {
     pub end_tries: u32,
     /// The earliest moment of the first query.
     pub first_query_ms: i64,
+    /// The provider's time of its payment, where it says one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid_at: Option<UnixMillis>,
+    /// The day of the statement that names its payment, where the provider says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_on: Option<Day>,
     status: AttemptStatus,
 }
 
@@ -180,6 +187,8 @@ impl Attempt {
             end_wanted: false,
             end_tries: 0,
             first_query_ms: new.first_query_ms,
+            paid_at: None,
+            settled_on: None,
             status: AttemptStatus::Creating,
         }
     }
@@ -219,6 +228,8 @@ impl Attempt {
         }
         self.status = if surplus { AttemptStatus::Duplicate } else { AttemptStatus::Succeeded };
         self.provider_trade_no = Some(payment.provider_trade_no.clone());
+        self.paid_at = payment.paid_at;
+        self.settled_on = payment.settled_on;
         self.ended_at = Some(now);
         self.end_wanted = false;
         self.error = None;

@@ -123,11 +123,17 @@ pub enum BreakKind {
     RefundDiffers,
     /// The merchant delivered after the money was already on its way back.
     DeliveredAfterRefund,
+    /// Counted here, and no statement names it.
+    MissingThere,
+    /// A statement says that it came further, or less far, than we know.
+    StatusDiffers,
+    /// The provider took another fee than the contract says.
+    FeeDiffers,
 }
 
 impl BreakKind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::AmountDiffers,
         Self::MissingHere,
         Self::Duplicate,
@@ -135,6 +141,9 @@ impl BreakKind {
         Self::Undeliverable,
         Self::RefundDiffers,
         Self::DeliveredAfterRefund,
+        Self::MissingThere,
+        Self::StatusDiffers,
+        Self::FeeDiffers,
     ];
 
     /// The word used in the API and in metrics.
@@ -148,6 +157,9 @@ impl BreakKind {
             Self::Undeliverable => "undeliverable",
             Self::RefundDiffers => "refund_differs",
             Self::DeliveredAfterRefund => "delivered_after_refund",
+            Self::MissingThere => "missing_there",
+            Self::StatusDiffers => "status_differs",
+            Self::FeeDiffers => "fee_differs",
         }
     }
 }
@@ -177,6 +189,8 @@ pub enum Source {
     Callback,
     /// The answer to our query.
     Query,
+    /// The answer to a query that a statement's line caused.
+    Statement,
     /// A person's decision about what a provider had stated.
     Operator,
 }
@@ -189,6 +203,7 @@ impl Source {
             Self::Create => "create",
             Self::Callback => "callback",
             Self::Query => "query",
+            Self::Statement => "statement",
             Self::Operator => "operator",
         }
     }

@@ -116,6 +116,7 @@ pub(crate) fn payment(n: u8, tx: &str, amount: i64) -> Payment {
         provider_trade_no: tx.to_owned(),
         amount: Money::cny(amount),
         paid_at: None,
+        settled_on: None,
         refunded: 0,
     }
 }

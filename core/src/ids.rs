@@ -85,6 +85,7 @@ ulid_id!(RefundId, "rf_", "refund");
 ulid_id!(EventId, "evt_", "event");
 ulid_id!(BreakId, "brk_", "break");
 ulid_id!(OverrideId, "ovr_", "override");
+ulid_id!(ReconciliationId, "rec_", "reconciliation");
 
 macro_rules! name_id {
     ($name:ident, $what:literal) => {

@@ -109,6 +109,9 @@ pub struct Refund {
     /// The provider took the present number on.
     #[serde(default)]
     pub accepted: bool,
+    /// When we learnt that the provider took the present number on: the statement of that day names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_at: Option<UnixMillis>,
     /// When a call that orders it last went out, which spaces the other refunds of its payment.
     #[serde(default)]
     pub sent_at: Option<UnixMillis>,
@@ -191,6 +194,7 @@ impl Refund {
             reach: Reach::Nowhere,
             generation: 0,
             accepted: false,
+            accepted_at: None,
             sent_at: None,
             lost: false,
             moved_after_all: false,
@@ -297,12 +301,14 @@ impl Refund {
                 let accepted = Event { at: now, kind: EventKind::RefundAccepted { refund: self.id } };
                 let events = if self.accepted { Vec::new() } else { vec![accepted] };
                 self.accepted = true;
+                self.accepted_at = self.accepted_at.or(Some(now));
                 self.wait(events, now)
             }
             RefundOutcome::Absent => {
                 // Proved not received: the same number goes out again, at once.
                 self.ask_first = false;
                 self.accepted = false;
+                self.accepted_at = None;
                 let waits = self.wait(Vec::new(), now);
                 let effects = vec![Effect::CallRefund { refund: waits.next.id, at: now }];
                 Step { effects, ..waits }
@@ -367,6 +373,7 @@ impl Refund {
         self.reach = Reach::Nowhere;
         self.ask_first = false;
         self.accepted = false;
+        self.accepted_at = None;
         self.stuck = false;
         self.error = Some(failure);
         self.wait(vec![spent], now)

@@ -55,7 +55,12 @@ pub const fn fitting(kind: BreakKind) -> &'static [Resolution] {
             &[Deliver, Refund, Accept, WriteOff]
         }
         // No charge of ours holds this money, or it counts already, or it is gone: there is nothing to move.
-        BreakKind::MissingHere | BreakKind::Duplicate | BreakKind::DeliveredAfterRefund => &[Accept, WriteOff],
+        BreakKind::MissingHere
+        | BreakKind::Duplicate
+        | BreakKind::DeliveredAfterRefund
+        | BreakKind::MissingThere
+        | BreakKind::StatusDiffers
+        | BreakKind::FeeDiffers => &[Accept, WriteOff],
     }
 }
 
@@ -79,6 +84,9 @@ mod tests {
         undeliverable          deliver refund accept write_off
         refund_differs         deliver refund accept write_off
         delivered_after_refund accept write_off
+        missing_there          accept write_off
+        status_differs         accept write_off
+        fee_differs            accept write_off
         ");
     }
 

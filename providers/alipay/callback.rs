@@ -116,6 +116,7 @@ impl Message<'_> {
             provider_trade_no: required("trade_no")?,
             amount: stated_sum(self.text("total_amount"), self.text("trans_currency")).ok_or(Rejected::Malformed)?,
             paid_at: self.text("gmt_payment").and_then(read_beijing),
+            settled_on: None,
             refunded: 0,
         })
     }

@@ -295,6 +295,7 @@ fn paid(node: &Node, is_refunded: bool) -> Outcome {
         provider_trade_no: trade_no.to_owned(),
         amount,
         paid_at: node.text("send_pay_date").and_then(wire::read_beijing),
+        settled_on: None,
         refunded: if is_refunded { amount.amount } else { 0 },
     })
 }

@@ -8,7 +8,7 @@
 use super::UnionPay;
 use super::calls::TXN_TIME_AGE_MAX_MS;
 use super::codes::{Meaning, Original, meaning, original};
-use super::wire::{Fields, beijing, read_answer, read_fen, read_trace_time};
+use super::wire::{Fields, beijing, read_answer, read_fen, read_settle_day, read_trace_time};
 use std::collections::BTreeMap;
 use tongdao_core::money::{Currency, Money};
 use tongdao_core::provider::{
@@ -204,6 +204,7 @@ fn of_original(asked: &AttemptOrder, answer: &Fields, now: UnixMillis) -> Outcom
                 provider_trade_no: number.to_owned(),
                 amount,
                 paid_at: answer.get("traceTime").and_then(|text| read_trace_time(text, asked.created_at)),
+                settled_on: answer.get("settleDate").and_then(|text| read_settle_day(text, asked.created_at)),
                 refunded: 0,
             }),
             (Some(_) | None, _) => Outcome::Unknown(Failure::new(

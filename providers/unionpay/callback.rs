@@ -9,7 +9,7 @@ use super::UnionPay;
 use super::answers::{query_id, stated_sum};
 use super::codes::{Meaning, meaning};
 use super::sign::Forged;
-use super::wire::{Fields, read_form, read_trace_time, read_txn_time};
+use super::wire::{Fields, read_form, read_settle_day, read_trace_time, read_txn_time};
 use tongdao_core::provider::{
     CallbackRequest, HttpReply, Notice, NoticeKind, Payment, RefundNotice, RefundOutcome, Rejected, Verdict,
 };
@@ -60,6 +60,7 @@ fn payment(fields: &Fields) -> Option<Payment> {
         provider_trade_no: query_id(fields)?.to_owned(),
         amount: stated_sum(fields)?,
         paid_at: fields.get("traceTime").and_then(|text| read_trace_time(text, made_at)),
+        settled_on: fields.get("settleDate").and_then(|text| read_settle_day(text, made_at)),
         refunded: 0,
     })
 }

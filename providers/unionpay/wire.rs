@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use std::collections::BTreeMap;
+use tongdao_core::day::Day;
 use tongdao_core::time::UnixMillis;
 
 /// A message: field names and decoded values, in the order in which they are signed.
@@ -115,6 +116,24 @@ pub(crate) fn read_trace_time(text: &str, after: UnixMillis) -> Option<UnixMilli
         (moment.since_ms(after) > -DAY_MS).then_some(moment)
     })
 }
+
+/// Reads `settleDate` (`MMDD`, no year) of a trade whose `txnTime` is `after`: the first such day that is not over a
+/// day before it, if it is near at all.
+pub(crate) fn read_settle_day(text: &str, after: UnixMillis) -> Option<Day> {
+    if text.len() != 4 || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let (month, day) = (text.get(..2)?.parse().ok()?, text.get(2..)?.parse().ok()?);
+    let made_on = Day::of(after, 0);
+    let year = made_on.civil().0;
+    [year, year.checked_add(1)?].into_iter().find_map(|year| {
+        let day = Day::new(year, month, day)?;
+        (-1..=SETTLES_WITHIN_DAYS).contains(&day.number().checked_sub(made_on.number())?).then_some(day)
+    })
+}
+
+/// A payment settles days after its order was made at most; a settlement date far from it is not one.
+const SETTLES_WITHIN_DAYS: i64 = 60;
 
 /// Digits of fen, at most twelve.
 pub(crate) fn read_fen(text: &str) -> Option<i64> {
@@ -284,6 +303,18 @@ mod tests {
             link(&fields(&[("b", "{x=1&y=2}"), ("signature", "s"), ("B", ""), ("a", "1")])),
             "B=&a=1&b={x=1&y=2}"
         );
+    }
+
+    #[test]
+    fn a_settlement_day_gets_the_year_of_its_trade_or_the_next() {
+        let eve = Day::new(2026, 12, 31).unwrap().midnight().plus_ms(86_000_000);
+        let day = |year, month, day| Day::new(year, month, day);
+        assert_eq!(read_settle_day("0101", eve), day(2027, 1, 1));
+        assert_eq!(read_settle_day("1231", eve), day(2026, 12, 31));
+        assert_eq!(read_settle_day("1230", eve), day(2026, 12, 30));
+        for far_or_bad in ["1229", "0601", "1301", "0230", "", "101", "01011", "１２"] {
+            assert_eq!(read_settle_day(far_or_bad, eve), None, "{far_or_bad}");
+        }
     }
 
     #[test]

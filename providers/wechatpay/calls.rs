@@ -279,6 +279,7 @@ pub(super) fn payment(transaction: &wire::Transaction) -> Option<Payment> {
         provider_trade_no: transaction.transaction_id.clone().filter(|number| !number.is_empty())?,
         amount: money(amount.total?, amount.currency.as_deref())?,
         paid_at,
+        settled_on: None,
         refunded: if transaction.trade_state == "REFUND" { REFUNDED_AT_LEAST } else { 0 },
     })
 }

@@ -76,6 +76,10 @@ impl Wire for Wechatpay {
         for (name, value) in [("trade_type", "NATIVE"), ("mode", "certificate")] {
             order.fields.insert(name.to_owned(), value.to_owned());
         }
+        let accounts = &world.accounts.wechatpay;
+        if let Some(account) = accounts.iter().find(|account| account.mch_id == order.key.account) {
+            order.fields.insert("appid".to_owned(), account.app_id.clone());
+        }
         let (day, low, high) = (compact_day(at), world.dice.below(1_000_000), world.dice.below(10_000_000_000));
         let payer = format!("oUpF8u{:022}", world.dice.roll());
         Payment { trade_no: format!("4200{low:06}{day}{high:010}"), amount: order.amount, paid_at: at, payer }

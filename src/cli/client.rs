@@ -4,10 +4,15 @@
 
 use super::exit::{Problem, Stop};
 use super::reach::Reach;
-use crate::client::{Answer, Ask, Unanswered, Verb, Way, ask};
+use crate::client::{Answer, Ask, Unanswered, Verb, Way, ask, ask_long};
 use crate::config::Env;
 use serde_json::Value;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
+
+/// For what is as long as it is.
+const LONG: Duration = Duration::from_secs(3600);
 
 /// A way to the admin side.
 pub(crate) struct AdminClient {
@@ -42,28 +47,60 @@ impl AdminClient {
         read_document(&self.ask(path, Verb::Delete).await?)
     }
 
+    /// The document that came of sending a file.
+    pub(crate) async fn upload(&self, path: &str, file: &Path) -> Result<Value, Stop> {
+        read_document(&self.ask(path, Verb::Upload(file)).await?)
+    }
+
+    /// Something long, handed on as it comes.
+    pub(crate) async fn long(
+        &self,
+        path: &str,
+        each: &mut (dyn FnMut(&[u8]) -> io::Result<()> + Send),
+    ) -> Result<(), Stop> {
+        let token = self.reach.token.load(&self.env).ok().flatten();
+        let mut tried = Vec::new();
+        for way in self.ways() {
+            let token = token.as_deref().filter(|_| matches!(way, Way::Url(_)));
+            match ask_long(&way, Ask { path, verb: Verb::Get, token, deadline: LONG }, each).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(Answer { status: 401, .. })) => return Err(not_let_in(token_fault(&self.reach, &self.env))),
+                Ok(Some(answer)) => return Err(Stop::problem(read_problem(&answer))),
+                Err(Unanswered::Broken(why)) => return Err(Stop::Unreachable(why)),
+                Err(Unanswered::NotConnected(why)) => tried.push(format!("{}: {why}", named(&way))),
+            }
+        }
+        Err(not_there(&tried))
+    }
+
     async fn ask(&self, path: &str, verb: Verb<'_>) -> Result<Answer, Stop> {
+        // A file takes as long as it takes.
+        let deadline = if matches!(verb, Verb::Upload(_)) { LONG } else { self.timeout };
         let token = self.reach.token.load(&self.env);
         let known = token.as_ref().ok().cloned().flatten();
         let mut tried = Vec::new();
         for way in self.ways() {
             // Whoever may open the socket needs no token, so it is not shown to it either.
             let token = known.as_deref().filter(|_| matches!(way, Way::Url(_)));
-            match ask(&way, Ask { path, verb, token, deadline: self.timeout }).await {
+            match ask(&way, Ask { path, verb, token, deadline }).await {
                 Ok(Answer { status: 401, .. }) => return Err(not_let_in(token_fault(&self.reach, &self.env))),
                 Ok(answer) => return Ok(answer),
                 Err(Unanswered::Broken(why)) => return Err(Stop::Unreachable(format!("{why} (`--timeout`)"))),
                 Err(Unanswered::NotConnected(why)) => tried.push(format!("{}: {why}", named(&way))),
             }
         }
-        let mend = "is it running (`tongdao serve`), and is this its configuration (`--config FILE`) and directory?";
-        Err(Stop::Unreachable(format!("\n  {}\n  {mend}", tried.join("\n  "))))
+        Err(not_there(&tried))
     }
 
     fn ways(&self) -> Vec<Way> {
         let socket = self.reach.socket.iter().cloned().map(Way::Socket);
         socket.chain(self.reach.url.iter().cloned().map(Way::Url)).collect()
     }
+}
+
+fn not_there(tried: &[String]) -> Stop {
+    let mend = "is it running (`tongdao serve`), and is this its configuration (`--config FILE`) and directory?";
+    Stop::Unreachable(format!("\n  {}\n  {mend}", tried.join("\n  ")))
 }
 
 fn named(way: &Way) -> String {

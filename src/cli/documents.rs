@@ -273,6 +273,49 @@ pub(crate) struct MetricDoc {
     pub(crate) series: u64,
 }
 
+/// A reconciliation, as far as commands show it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ReconciliationDoc {
+    pub(crate) id: String,
+    pub(crate) channel: String,
+    pub(crate) date: String,
+    pub(crate) status: String,
+    pub(crate) ours: TallyDoc,
+    pub(crate) theirs: TallyDoc,
+    pub(crate) matched: u64,
+    pub(crate) carried_over: u64,
+    pub(crate) repaired: u64,
+    pub(crate) breaks: u64,
+    #[serde(default)]
+    pub(crate) breaks_by_kind: Vec<BreaksDoc>,
+    pub(crate) difference: i64,
+    pub(crate) failure: Option<String>,
+    pub(crate) progress: Option<ProgressDoc>,
+}
+
+/// A count and a sum.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct TallyDoc {
+    pub(crate) count: u64,
+    pub(crate) amount: i64,
+}
+
+/// The differences of one kind.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct BreaksDoc {
+    pub(crate) kind: String,
+    pub(crate) name_zh: String,
+    pub(crate) count: u64,
+    pub(crate) difference: i64,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct ProgressDoc {
+    pub(crate) lines: u64,
+    pub(crate) of: u64,
+}
+
 /// A break.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]

@@ -213,9 +213,17 @@ pub struct Routing {
     pub weights: Weights,
 }
 
-/// `[reconciliation]`: what follows from a difference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// `[reconciliation]`: the providers' statements of each day, and what follows from a difference.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reconciliation {
+    /// Whether they are fetched by themselves.
+    pub automatic: bool,
+    /// Where a file lies while it is checked and booked.
+    pub spool: PathBuf,
+    /// The largest file in bytes, as it comes.
+    pub file_max: u64,
+    /// How long a file may take to come.
+    pub download_deadline: Duration,
     /// A break over more than this, in fen, is resolved by two people; `None` is one person for every sum.
     pub confirm_above: Option<i64>,
 }

@@ -21,10 +21,7 @@ pub(super) fn redacted(config: &Config) -> String {
     ];
     section(&mut out, "[store]", store);
     section(&mut out, "[routing]", routing(config));
-    let most = config.reconciliation.confirm_above;
-    if let Some(most) = most {
-        section(&mut out, "[reconciliation]", vec![("confirm_above".into(), most.to_string())]);
-    }
+    section(&mut out, "[reconciliation]", reconciliation(config));
     if let Some(sandbox) = &config.sandbox {
         section(&mut out, "[sandbox]", sandbox_lines(sandbox));
     }
@@ -54,6 +51,18 @@ fn section(out: &mut String, head: &str, lines: Lines) {
         out.push_str(&value);
         out.push('\n');
     }
+}
+
+fn reconciliation(config: &Config) -> Lines {
+    let of = &config.reconciliation;
+    let mut lines: Lines = vec![
+        ("automatic".into(), of.automatic.to_string()),
+        ("spool".into(), quoted(&of.spool.display().to_string())),
+        ("file_max".into(), quoted(&show_size(of.file_max))),
+        ("download_deadline".into(), quoted(&show_duration(of.download_deadline))),
+    ];
+    lines.extend(of.confirm_above.map(|most| ("confirm_above".to_owned(), most.to_string())));
+    lines
 }
 
 fn server(config: &Config) -> Lines {

@@ -36,6 +36,7 @@ pub fn check_reload(old: &Config, new: &Config) -> Result<Changes, Faults> {
         ("server.admin_socket", old.server.admin_socket == new.server.admin_socket),
         ("server.environment", old.server.environment == new.server.environment),
         ("store", old.store == new.store),
+        ("reconciliation.spool", old.reconciliation.spool == new.reconciliation.spool),
         ("sandbox", old.sandbox == new.sandbox),
     ];
     for (path, same) in fixed {

@@ -78,8 +78,15 @@ pub(super) fn read_routing(mut fields: Fields<'_>) -> Routing {
 
 pub(super) fn read_reconciliation(mut fields: Fields<'_>) -> Reconciliation {
     let confirm_above = fields.integer("confirm_above", 0..=i64::MAX);
+    let reconciliation = Reconciliation {
+        confirm_above,
+        automatic: fields.boolean("automatic", true),
+        spool: fields.parsed("spool", read_path).unwrap_or_else(|| "data/spool".into()),
+        file_max: fields.size("file_max", 1 << 10..=64 << 30, 1 << 30),
+        download_deadline: fields.duration("download_deadline", seconds(1)..=seconds(7200), seconds(900)),
+    };
     fields.finish();
-    Reconciliation { confirm_above }
+    reconciliation
 }
 
 /// A table as JSON, with numbers that came as text from the environment.

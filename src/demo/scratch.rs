@@ -101,7 +101,7 @@ impl Scratch {
     fn server(&self, ports: &Ports) -> String {
         let Ports { public, admin, platform } = ports;
         let (secrets, store) = (self.quoted_base("secrets"), self.path("store"));
-        let socket = self.path("admin.sock");
+        let (socket, spool) = (self.path("admin.sock"), self.path("spool"));
         format!(
             r#"[server]
 public_listen = "{public}"
@@ -114,6 +114,10 @@ environment = "sandbox"
 
 [store]
 url = {url:?}
+
+[reconciliation]
+automatic = false
+spool = {spool:?}
 
 [[merchants]]
 id = "m_demo"

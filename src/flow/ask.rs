@@ -164,7 +164,7 @@ pub(crate) trait Labelled: Clone {
     fn label(&self) -> CallOutcome;
 }
 
-fn label_of(failure: &Failure) -> CallOutcome {
+pub(super) fn label_of(failure: &Failure) -> CallOutcome {
     match failure.class {
         ErrorClass::Declined => CallOutcome::Declined,
         ErrorClass::Congested => CallOutcome::Congested,

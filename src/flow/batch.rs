@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use tongdao_core::attempt::Attempt;
 use tongdao_core::charge::{Charge, derived_number};
 use tongdao_core::effect::{BreakDraft, BreakKind, Effect, EffectKey, Step};
-use tongdao_core::ids::BreakId;
+use tongdao_core::ids::{BreakId, ProviderId};
 use tongdao_core::refund::Refund;
 use tongdao_core::time::UnixMillis;
 
@@ -34,6 +34,7 @@ pub(crate) fn batch_of(before: Option<&Charge>, step: &Step<Charge>, along: &Alo
         breaks: breaks_of(charge, step).into_iter().chain(beside.breaks.iter().cloned()).collect(),
         keeps: beside.keeps.clone(),
         notes: along.note.iter().chain(&beside.notes).cloned().collect(),
+        ..Batch::default()
     })
 }
 
@@ -152,6 +153,15 @@ pub(crate) fn settled_breaks(before: Option<&Charge>, after: &Charge) -> Vec<Bre
     let open = before.map(|before| before.breaks.as_slice()).unwrap_or_default();
     let gone = open.iter().filter(|held| !after.breaks.contains(held));
     gone.map(|(kind, key)| break_id_of(after, *kind, key)).collect()
+}
+
+/// The id of the break over a payment at an account for an order number that nobody here knows, whoever tells of it.
+pub(crate) fn unknown_order_break_id(
+    (provider, account): (&ProviderId, &str),
+    provider_trade_no: &str,
+    at: UnixMillis,
+) -> BreakId {
+    break_id(at, &["unknown order", provider.as_str(), account, provider_trade_no])
 }
 
 /// An id that follows from the parts (and sorts by `now`).

@@ -134,7 +134,8 @@ impl Flow {
         let stated = notice.amount.map_or(1, |amount| amount.amount);
         let refunded = charge.refunds_ordered(&provider_trade_no).saturating_add(stated);
         let amount = charge.amount;
-        let payment = Payment { provider_order_no, provider_trade_no, amount, paid_at: None, refunded };
+        let payment =
+            Payment { provider_order_no, provider_trade_no, amount, paid_at: None, settled_on: None, refunded };
         let word = Word { attempt, outcome: Outcome::Paid(payment), source: Source::Callback };
         self.report_along(id, word, Along { note: Some(body), ..Along::default() }).await?;
         Ok(())
@@ -142,12 +143,11 @@ impl Flow {
 
     /// Money for a number that nobody here knows: a named break, once a payment.
     async fn unknown_order(&self, channel: &Channel, payment: &Payment) -> Result<(), FlowError> {
-        let account = channel.provider.account();
-        let parts = ["unknown order", channel.provider_id.as_str(), account, &payment.provider_trade_no];
         // The break's id sorts by the provider's own time, so that a repeat makes the same one.
         let at = payment.paid_at.unwrap_or_default();
+        let of = (&channel.provider_id, channel.provider.account());
         let breach = Break {
-            id: super::batch::break_id(at, &parts),
+            id: super::batch::unknown_order_break_id(of, &payment.provider_trade_no, at),
             kind: BreakKind::MissingHere,
             status: BreakStatus::Open,
             channel: Some(channel.id.clone()),

@@ -4,11 +4,12 @@
 //! anew from what won. Observers hear of a step only after it is durable.
 
 use super::batch::{batch_of, settled_breaks};
+use super::entries::changed_entries;
 use super::{Flow, FlowError};
 use crate::ports::{Batch, Break, BreakStatus, Claim, Reference, StoreError, Urgency};
 use tongdao_core::charge::{Charge, Input};
 use tongdao_core::effect::{EffectKey, Step};
-use tongdao_core::ids::{BreakId, ChargeId};
+use tongdao_core::ids::{BreakId, ChannelId, ChargeId};
 use tongdao_core::time::UnixMillis;
 
 /// Races are rare (one process takes turns); across nodes a handful of tries is plenty.
@@ -60,6 +61,7 @@ impl Flow {
         let Some(mut batch) = batch_of(before, &step, along) else {
             return Ok(Changed { charge: step.next });
         };
+        batch.entries = changed_entries(before, &step.next, &|channel| self.turns_ms(channel));
         let decided: Vec<BreakId> = along.beside.breaks.iter().map(|breach| breach.id).collect();
         for id in settled_breaks(before, &step.next).into_iter().filter(|id| !decided.contains(id)) {
             let breach = self.store.find_break(id).await?;
@@ -78,6 +80,14 @@ impl Flow {
             drop(self.changed.send(step.next.id));
         }
         Ok(Changed { charge: step.next })
+    }
+}
+
+impl Flow {
+    /// How long after midnight the days of a channel's statements turn.
+    fn turns_ms(&self, channel: &ChannelId) -> i64 {
+        let terms = self.channel(channel).and_then(|channel| channel.provider.statement_terms());
+        terms.map_or(0, |terms| terms.turns_ms)
     }
 }
 

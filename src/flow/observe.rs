@@ -48,7 +48,7 @@ impl Flow {
                 self.metrics.payment_confirmed(&attempt.channel, confirmed_by(*source));
                 self.metrics.payment_waited(&attempt.provider, millis(waited_ms));
                 self.channels.paid(&attempt.channel, charge.captured(), event.at);
-                if *source == Source::Query {
+                if matches!(source, Source::Query | Source::Statement) {
                     self.metrics.repaired(Repair::Credited);
                 }
             }
@@ -110,6 +110,7 @@ const fn confirmed_by(source: Source) -> ConfirmedBy {
     match source {
         Source::Callback => ConfirmedBy::Callback,
         Source::Create | Source::Query => ConfirmedBy::Query,
+        Source::Statement => ConfirmedBy::Statement,
         Source::Operator => ConfirmedBy::Operator,
     }
 }

@@ -2,8 +2,9 @@
 
 use super::{AskedRefund, FlowError};
 use crate::ports::{
-    Batch, Break, ChargePage, Due, Io, Operation, Outside, Owner, Reference, SendError, Space, Store, StoreError,
-    StoredEvent, Urgency, WebhookAnswer, WebhookCall, WebhookError,
+    Batch, BookReads, Break, ChargePage, DayEntry, Download, Downloaded, Due, Io, OpenLine, Operation, Outside, Owner,
+    Reconciliation, Reference, SendError, Space, Store, StoreError, StoredEvent, Stray, Urgency, WebhookAnswer,
+    WebhookCall, WebhookError,
 };
 use crate::store::RecordStore;
 use crate::store::memory::MemoryEngine;
@@ -12,10 +13,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tongdao_core::charge::{Charge, Refused, Stage};
+use tongdao_core::day::Day;
 use tongdao_core::delivery::Report;
 use tongdao_core::effect::{BreakKind, EffectKey};
-use tongdao_core::ids::{BreakId, ChannelId, ChargeId, MerchantId};
-use tongdao_core::provider::{HttpCall, HttpReply, RefundNotice, RefundOutcome};
+use tongdao_core::ids::{BreakId, ChannelId, ChargeId, MerchantId, ReconciliationId};
+use tongdao_core::provider::{HttpCall, HttpReply, LineKind, RefundNotice, RefundOutcome};
+use tongdao_core::reconcile::{BookedLine, Entry, LineKey};
 use tongdao_core::time::UnixMillis;
 
 /// A store that is interrupted.
@@ -30,6 +33,68 @@ struct Interrupted {
 impl Interrupted {
     fn new(inner: Arc<dyn Store>) -> Arc<Self> {
         Arc::new(Self { inner, after_read: Mutex::default(), overloaded: AtomicUsize::new(0) })
+    }
+}
+
+impl BookReads for Interrupted {
+    fn entries_named<'a>(
+        &'a self,
+        channel: &'a ChannelId,
+        names: &'a [(LineKind, String)],
+    ) -> Io<'a, Result<Vec<Option<Entry>>, StoreError>> {
+        self.inner.entries_named(channel, names)
+    }
+    fn entries<'a>(
+        &'a self,
+        channel: &'a ChannelId,
+        day: Day,
+        after: Option<(LineKind, String)>,
+        limit: usize,
+    ) -> Io<'a, Result<Vec<DayEntry>, StoreError>> {
+        self.inner.entries(channel, day, after, limit)
+    }
+    fn strays<'a>(
+        &'a self,
+        channel: &'a ChannelId,
+        entry_day: Day,
+        after: Option<(LineKind, String)>,
+        limit: usize,
+    ) -> Io<'a, Result<Vec<Stray>, StoreError>> {
+        self.inner.strays(channel, entry_day, after, limit)
+    }
+    fn lines_named<'a>(
+        &'a self,
+        id: ReconciliationId,
+        keys: &'a [LineKey],
+    ) -> Io<'a, Result<Vec<Option<BookedLine>>, StoreError>> {
+        self.inner.lines_named(id, keys)
+    }
+    fn lines(
+        &self,
+        id: ReconciliationId,
+        after: Option<LineKey>,
+        limit: usize,
+    ) -> Io<'_, Result<Vec<BookedLine>, StoreError>> {
+        self.inner.lines(id, after, limit)
+    }
+    fn open_lines(
+        &self,
+        id: ReconciliationId,
+        after: Option<LineKey>,
+        limit: usize,
+    ) -> Io<'_, Result<Vec<OpenLine>, StoreError>> {
+        self.inner.open_lines(id, after, limit)
+    }
+    fn reconciliation(&self, id: ReconciliationId) -> Io<'_, Result<Option<Reconciliation>, StoreError>> {
+        self.inner.reconciliation(id)
+    }
+    fn reconciliations<'a>(
+        &'a self,
+        channel: Option<&'a ChannelId>,
+        before: Option<ReconciliationId>,
+        limit: usize,
+    ) -> Io<'a, Result<Vec<Reconciliation>, StoreError>> {
+        self.inner.reconciliations(channel, before, limit)
     }
 }
 
@@ -116,6 +181,10 @@ impl Outside for Silent {
     ) -> Io<'a, Result<HttpReply, SendError>> {
         Box::pin(async { Err(SendError::NotSent("no network".to_owned())) })
     }
+    fn download<'a>(&'a self, _: &'a ChannelId, _: Download) -> Io<'a, Result<Downloaded, SendError>> {
+        Box::pin(async { Err(SendError::NotSent("no network".to_owned())) })
+    }
+
     fn has_room(&self, _: &ChannelId) -> bool {
         true
     }

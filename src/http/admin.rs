@@ -11,6 +11,7 @@ mod channels;
 mod charges;
 pub(crate) mod openapi;
 mod overrides;
+mod reconciliations;
 mod reload;
 mod routes;
 mod status;
@@ -58,6 +59,11 @@ pub const ROUTES: &[Route] = &[
     ("POST", "/admin/v1/charges/{id}/sync"),
     ("POST", "/admin/v1/charges/{id}/redeliver"),
     ("GET", "/admin/v1/breaks"),
+    ("GET", "/admin/v1/reconciliations"),
+    ("POST", "/admin/v1/reconciliations"),
+    ("POST", "/admin/v1/reconciliations/import"),
+    ("GET", "/admin/v1/reconciliations/{id}"),
+    ("GET", "/admin/v1/reconciliations/{id}/export.csv"),
     ("GET", "/admin/v1/breaks/{id}"),
     ("POST", "/admin/v1/breaks/{id}/resolve"),
     ("GET", "/admin/v1/overrides"),
@@ -110,6 +116,10 @@ pub fn router(reloader: Arc<Reloader>, flow: Arc<Flow>, tasks: Tasks, entrance: 
         .route("/admin/v1/charges/{id}/sync", post(charges::handle_sync))
         .route("/admin/v1/charges/{id}/redeliver", post(charges::handle_redeliver))
         .route("/admin/v1/breaks", get(breaks::handle_list))
+        .route("/admin/v1/reconciliations", get(reconciliations::handle_list).post(reconciliations::handle_ask))
+        .route("/admin/v1/reconciliations/import", post(reconciliations::handle_import))
+        .route("/admin/v1/reconciliations/{id}", get(reconciliations::handle_show))
+        .route("/admin/v1/reconciliations/{id}/export.csv", get(reconciliations::handle_export))
         .route("/admin/v1/breaks/{id}", get(breaks::handle_show))
         .route("/admin/v1/breaks/{id}/resolve", post(breaks::handle_resolve))
         .route("/admin/v1/overrides", get(overrides::handle_list).post(overrides::handle_place))

@@ -13,7 +13,7 @@ mod tests;
 
 pub(crate) use admin::{
     ACTOR_CHARS_MAX, Explaining, OverrideAsk, REASON_CHARS_MAX, Reloading, ResolveAsk, read_explain, read_override,
-    read_reload, read_resolve,
+    read_reconciliation, read_reload, read_resolve,
 };
 pub(crate) use open_charge::{Asker, read_charge};
 pub(crate) use short::{read_attempt, read_batch, read_delivery, read_nothing, read_refund};

@@ -5,7 +5,10 @@
 
 use super::cells::Cells;
 use super::families as f;
-use super::labels::{CallOutcome, CallbackVerdict, Cause, ChannelState, ConfirmedBy, Limit, OverrideAction};
+use super::labels::{
+    CallOutcome, CallbackVerdict, Cause, ChannelState, ConfirmedBy, Limit, LineResult, OverrideAction,
+    ReconciliationResult,
+};
 use crate::ports::Operation;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
@@ -30,6 +33,9 @@ pub(super) struct ChannelFamilies {
     callbacks: IntCounterVec,
     callback_ack: HistogramVec,
     oldest_unknown: IntGaugeVec,
+    reconciled_at: IntGaugeVec,
+    reconciled_lines: IntCounterVec,
+    reconciliations: IntCounterVec,
     clock_offset: GaugeVec,
     open_breaks: IntGaugeVec,
     oldest_break: IntGaugeVec,
@@ -54,6 +60,9 @@ pub(super) struct ChannelSeries {
     pub(super) callbacks: Cells<CallbackVerdict, IntCounter>,
     pub(super) callback_ack: Histogram,
     pub(super) oldest_unknown: IntGauge,
+    pub(super) reconciled_at: IntGauge,
+    pub(super) reconciled_lines: Cells<LineResult, IntCounter>,
+    pub(super) reconciliations: Cells<ReconciliationResult, IntCounter>,
     pub(super) clock_offset: Gauge,
     pub(super) open_breaks: Cells<BreakKind, IntGauge>,
     pub(super) oldest_break: IntGauge,
@@ -78,6 +87,9 @@ impl ChannelFamilies {
             callbacks: f::CALLBACKS.counters(registry)?,
             callback_ack: f::CALLBACK_ACK_DURATION.histograms(registry)?,
             oldest_unknown: f::OLDEST_UNKNOWN.gauges(registry)?,
+            reconciled_at: f::RECONCILIATION_LAST_SUCCESS.gauges(registry)?,
+            reconciled_lines: f::RECONCILIATION_LINES.counters(registry)?,
+            reconciliations: f::RECONCILIATION_TRIES.counters(registry)?,
             clock_offset: f::CLOCK_OFFSET.decimal_gauges(registry)?,
             open_breaks: f::OPEN_BREAKS.gauges(registry)?,
             oldest_break: f::OLDEST_OPEN_BREAK.gauges(registry)?,
@@ -106,6 +118,9 @@ impl ChannelFamilies {
             callbacks: Cells::of(|verdict| self.callbacks.with_label_values(&[channel, verdict])),
             callback_ack: self.callback_ack.with_label_values(&[channel]),
             oldest_unknown: self.oldest_unknown.with_label_values(&[channel]),
+            reconciled_at: self.reconciled_at.with_label_values(&[channel]),
+            reconciled_lines: Cells::of(|result| self.reconciled_lines.with_label_values(&[channel, result])),
+            reconciliations: Cells::of(|result| self.reconciliations.with_label_values(&[channel, result])),
             clock_offset: self.clock_offset.with_label_values(&[channel]),
             open_breaks: Cells::of(|kind| self.open_breaks.with_label_values(&[channel, kind])),
             oldest_break: self.oldest_break.with_label_values(&[channel]),

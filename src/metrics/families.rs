@@ -142,6 +142,12 @@ families! {
     WEBHOOKS = counter("tongdao_webhooks_total", &["result"], "Webhook tries, by what came of them.");
     WEBHOOK_QUEUE_DEPTH = gauge("tongdao_webhook_queue_depth", &[], "Webhooks that are due and wait for their turn.");
     WEBHOOK_DURATION = histogram("tongdao_webhook_duration_seconds", &[], WEBHOOK, "How long webhook tries take.");
+    RECONCILIATION_LAST_SUCCESS = gauge("tongdao_reconciliation_last_success_timestamp_seconds", &["channel"],
+        "When a day of the channel was reconciled last; 0 for never.");
+    RECONCILIATION_LINES = counter("tongdao_reconciliation_lines_total", &["channel", "result"],
+        "Statement lines and payments of ours, by where they ended.");
+    RECONCILIATION_TRIES = counter("tongdao_reconciliation_tries_total", &["channel", "result"],
+        "Tries to reconcile a day, by what came of them.");
     OPEN_BREAKS = gauge("tongdao_reconciliation_open_breaks", &["channel", "kind"],
         "Breaks that wait for a person, all of them.");
     OPEN_BREAK_AMOUNT = gauge("tongdao_reconciliation_open_break_amount_yuan", &["kind"],

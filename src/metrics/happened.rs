@@ -4,7 +4,7 @@
 
 use super::labels::{
     AuthFailure, CallOutcome, CallbackVerdict, Cause, ChannelState, ChargeEvent, ConfirmedBy, HttpCode, Idempotency,
-    Limit, OverrideAction, RatePolicy, Repair, WebhookResult,
+    Limit, LineResult, OverrideAction, RatePolicy, ReconciliationResult, Repair, WebhookResult,
 };
 use super::{Metrics, ROUTE_OTHER};
 use crate::ports::Operation;
@@ -16,6 +16,7 @@ use tongdao_core::effect::BreakKind;
 use tongdao_core::ids::{ChannelId, ProviderId};
 use tongdao_core::money::Money;
 use tongdao_core::provider::CertificateEnd;
+use tongdao_core::reconcile::{Books, Sides};
 use tongdao_core::routing::Decision;
 use tongdao_core::time::UnixMillis;
 
@@ -283,6 +284,38 @@ impl Metrics {
     /// Something was mended without a person.
     pub fn repaired(&self, kind: Repair) {
         count(self.repairs.at(kind));
+    }
+}
+
+/// The day's end.
+impl Metrics {
+    /// A try to reconcile a day of the channel ended.
+    pub fn reconciliation_ended(&self, channel: &ChannelId, result: ReconciliationResult) {
+        count(self.channels.load().get(channel).and_then(|series| series.reconciliations.at(result)));
+    }
+
+    /// A day of the channel was reconciled then; what an older day tells is not said over a newer one.
+    pub fn reconciled_at(&self, channel: &ChannelId, at: UnixMillis) {
+        if let Some(series) = self.channels.load().get(channel) {
+            series.reconciled_at.set(series.reconciled_at.get().max(at.as_secs()));
+        }
+    }
+
+    /// Where the lines of a day ended.
+    pub fn lines_reconciled(&self, channel: &ChannelId, books: &Books) {
+        let channels = self.channels.load();
+        let Some(series) = channels.get(channel) else { return };
+        let of = |sides: Sides| sides.theirs.count.max(sides.ours.count);
+        let counts = [
+            (LineResult::Matched, of(books.matched)),
+            (LineResult::CarriedOver, of(books.carried_over)),
+            (LineResult::Break, books.broken()),
+        ];
+        for (result, lines) in counts {
+            if let Some(counter) = series.reconciled_lines.at(result) {
+                counter.inc_by(lines);
+            }
+        }
     }
 }
 

@@ -274,6 +274,34 @@ label! {
 }
 
 label! {
+    /// What came of one try to reconcile a day.
+    ReconciliationResult {
+        /// Every line has its place.
+        Done = "done",
+        /// The provider was still making the file.
+        NotReady = "not_ready",
+        /// The provider said that there is none, on a day with payments of ours.
+        Absent = "absent",
+        /// The file was not believed.
+        Refused = "refused",
+        /// No file came, or it could not be booked.
+        Failed = "failed",
+    }
+}
+
+label! {
+    /// Where a statement's line ended.
+    LineResult {
+        /// Both sides say the same.
+        Matched = "matched",
+        /// The other side stands on a neighbouring day, or may still come.
+        CarriedOver = "carried_over",
+        /// A difference with a name.
+        Break = "break",
+    }
+}
+
+label! {
     /// What the daemon mended by itself.
     Repair {
         /// A lost payment was credited.

@@ -4,6 +4,7 @@
 //! follows a redirect, never retries and never lasts longer than its deadline.
 
 use super::Io;
+use std::path::PathBuf;
 use std::time::Duration;
 use tongdao_core::ids::ChannelId;
 use tongdao_core::provider::{HttpCall, HttpReply};
@@ -76,6 +77,36 @@ pub enum SendError {
     MaybeSent(String),
 }
 
+/// A file to be fetched from a provider, straight to the disk.
+#[derive(Debug, Clone)]
+pub struct Download {
+    /// The call; its URL may be a secret.
+    pub call: HttpCall,
+    /// Where the file goes; it must not exist. Nothing is left there unless it came whole.
+    pub to: PathBuf,
+    /// The most bytes that are taken.
+    pub bytes_max: u64,
+    /// How long it may take in all.
+    pub deadline: Duration,
+}
+
+/// What came of a download.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Downloaded {
+    /// The whole answer lies in the file.
+    Whole {
+        /// Its length.
+        bytes: u64,
+    },
+    /// The answer was no file: any status but 200.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// There is more than may be taken, or the disk did not take it.
+    Unfit(String),
+}
+
 /// A webhook, signed and ready.
 #[derive(Debug, Clone)]
 pub struct WebhookCall {
@@ -132,6 +163,9 @@ pub trait Outside: Send + Sync {
         call: HttpCall,
         deadline: Duration,
     ) -> Io<'a, Result<HttpReply, SendError>>;
+
+    /// Fetches a file from a provider within the channel's limits, straight to the disk.
+    fn download<'a>(&'a self, channel: &'a ChannelId, download: Download) -> Io<'a, Result<Downloaded, SendError>>;
 
     /// Whether the channel would take another call now (in flight and per second), without using it up.
     fn has_room(&self, channel: &ChannelId) -> bool;

@@ -4,12 +4,13 @@
 //! the version that was read (no lost update), a claim is held by one owner for ever (S2, S10), timers move with the
 //! state that they belong to (L4). `Unknown` is an answer: nobody may say whether the batch is there.
 
-use super::Io;
+use super::{BookReads, EntryWrite, Io, LineWrite, Reconciliation, Stray};
 use serde::{Deserialize, Serialize};
 use tongdao_core::charge::Charge;
 use tongdao_core::effect::{BreakKind, EffectKey, Event};
-use tongdao_core::ids::{AttemptId, BreakId, ChannelId, ChargeId, MerchantId, ProviderId, RefundId};
+use tongdao_core::ids::{AttemptId, BreakId, ChannelId, ChargeId, MerchantId, ProviderId, ReconciliationId, RefundId};
 use tongdao_core::money::Money;
+use tongdao_core::reconcile::LineKey;
 use tongdao_core::time::UnixMillis;
 
 /// All that one change makes durable.
@@ -25,6 +26,16 @@ pub struct Batch {
     pub claims: Vec<Claim>,
     /// Breaks opened or changed.
     pub breaks: Vec<Break>,
+    /// Our side of the statements.
+    pub entries: Vec<EntryWrite>,
+    /// Lines of reconciliations, each in its place.
+    pub lines: Vec<LineWrite>,
+    /// Lines that are no more: another run found another file, or an entry that moved.
+    pub gone_lines: Vec<(ReconciliationId, LineKey)>,
+    /// Lines that stood in another day's file than their entry's.
+    pub strays: Vec<Stray>,
+    /// Reconciliations begun or changed.
+    pub reconciliations: Vec<Reconciliation>,
     /// Small named values of the daemon (channel health, overrides).
     pub keeps: Vec<(String, Vec<u8>)>,
     /// Raw evidence for the audit trail.
@@ -240,7 +251,7 @@ impl Space {
 }
 
 /// Where everything acknowledged is kept.
-pub trait Store: Send + Sync {
+pub trait Store: BookReads {
     /// Makes a batch durable, whole.
     fn commit(&self, batch: Batch, urgency: Urgency) -> Io<'_, Result<(), StoreError>>;
     /// A charge.

@@ -2,10 +2,12 @@
 //!
 //! Invariant: they add nothing and change nothing; the wrapped port decides everything.
 
+mod books;
+
 use super::{Part, measured};
 use crate::ports::{
-    Batch, Break, ChargePage, Due, Io, Operation, Outside, Owner, Reference, SendError, Space, Store, StoreError,
-    StoredEvent, Urgency, WebhookAnswer, WebhookCall, WebhookError,
+    Batch, Break, ChargePage, Download, Downloaded, Due, Io, Operation, Outside, Owner, Reference, SendError, Space,
+    Store, StoreError, StoredEvent, Urgency, WebhookAnswer, WebhookCall, WebhookError,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,6 +108,10 @@ impl Outside for TimedOutside {
         deadline: Duration,
     ) -> Io<'a, Result<HttpReply, SendError>> {
         Box::pin(measured(Part::Provider, self.0.call(channel, operation, call, deadline)))
+    }
+
+    fn download<'a>(&'a self, channel: &'a ChannelId, download: Download) -> Io<'a, Result<Downloaded, SendError>> {
+        self.0.download(channel, download)
     }
 
     fn has_room(&self, channel: &ChannelId) -> bool {

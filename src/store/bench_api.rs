@@ -1,10 +1,22 @@
-//! What the commit bench needs of the engine, and nothing else. Not for use.
+//! What the benches need of the store, and nothing else. Not for use.
 //!
 //! Invariant: it adds nothing to the engine: what is measured through it is the engine with its default options.
 
 use super::embedded::{EmbeddedEngine, EmbeddedOptions};
 use super::engine::{Engine, Expect, Put, RawBatch, Urgency};
+use super::records::RecordStore;
+use crate::ports::Store;
 use std::path::Path;
+use std::sync::Arc;
+
+/// Opens a whole store with the default options.
+///
+/// # Errors
+/// When the store does not open, as text.
+pub fn open_store(dir: &Path) -> Result<Arc<dyn Store>, String> {
+    let engine = EmbeddedEngine::open(dir, EmbeddedOptions::default()).map_err(|error| error.to_string())?;
+    Ok(Arc::new(RecordStore::new(engine)))
+}
 
 /// An embedded engine for measuring.
 pub struct BenchStore(EmbeddedEngine);

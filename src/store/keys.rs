@@ -2,11 +2,14 @@
 //!
 //! Invariant: no two things share a key; text parts are length-prefixed, so that no merchant can craft a number that
 //! reads as another's. The letters are those of the design: o charge, e event, p/x/k/r/n/c references, m merchant
-//! list, b break, s named value, f search.
+//! list, b break, s named value, f search; of reconciliations i entry, d entry by day, y stray, l line, w open line, z document.
 
 use crate::ports::Reference;
+use tongdao_core::day::Day;
 use tongdao_core::effect::EffectKey;
-use tongdao_core::ids::{AttemptId, BreakId, ChargeId, EventId, MerchantId, RefundId};
+use tongdao_core::ids::{AttemptId, BreakId, ChannelId, ChargeId, EventId, MerchantId, ReconciliationId, RefundId};
+use tongdao_core::provider::LineKind;
+use tongdao_core::reconcile::LineKey;
 
 /// `o`: a charge.
 pub(super) fn charge(id: ChargeId) -> Vec<u8> {
@@ -50,6 +53,114 @@ pub(super) fn breach(id: BreakId) -> Vec<u8> {
 /// `s`: a named value.
 pub(super) fn kept(name: &str) -> Vec<u8> {
     [b"s".as_slice(), name.as_bytes()].concat()
+}
+
+/// `i`: an entry, by number.
+pub(super) fn entry(channel: &ChannelId, kind: LineKind, number: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(80);
+    key.push(b'i');
+    part(&mut key, channel.as_str());
+    name(&mut key, kind, number);
+    key
+}
+
+/// `d`: an entry in the list of its day.
+pub(super) fn day_entry(channel: &ChannelId, day: Day, kind: LineKind, number: &str) -> Vec<u8> {
+    let mut key = day_list(channel, day);
+    name(&mut key, kind, number);
+    key
+}
+
+/// The start of a day's entries.
+pub(super) fn day_list(channel: &ChannelId, day: Day) -> Vec<u8> {
+    of_day(b'd', channel, day)
+}
+
+/// `y`: an entry that another day's file named.
+pub(super) fn stray(channel: &ChannelId, day: Day, kind: LineKind, number: &str) -> Vec<u8> {
+    let mut key = stray_list(channel, day);
+    name(&mut key, kind, number);
+    key
+}
+
+/// The start of a day's strays.
+pub(super) fn stray_list(channel: &ChannelId, day: Day) -> Vec<u8> {
+    of_day(b'y', channel, day)
+}
+
+/// Kind and number of what lies under a list's key, from what stands behind the list's start.
+pub(super) fn name_of(rest: &[u8]) -> Option<(LineKind, String)> {
+    let kind = match rest.first()? {
+        b'p' => LineKind::Payment,
+        b'r' => LineKind::Refund,
+        _ => return None,
+    };
+    String::from_utf8(rest.get(5..)?.to_vec()).ok().map(|number| (kind, number))
+}
+
+/// `l`: a line of a reconciliation.
+pub(super) fn line(id: ReconciliationId, line: &LineKey) -> Vec<u8> {
+    let mut key = line_list(id);
+    name(&mut key, line.kind, &line.number);
+    key.extend(line.ordinal.to_be_bytes());
+    key
+}
+
+/// The start of a reconciliation's lines.
+pub(super) fn line_list(id: ReconciliationId) -> Vec<u8> {
+    [b"l".as_slice(), &id.to_bytes()].concat()
+}
+
+/// The line whose key this is, from what stands behind the list's start.
+pub(super) fn line_key_of(rest: &[u8]) -> Option<LineKey> {
+    let split = rest.len().checked_sub(8)?;
+    let (named, ordinal) = rest.split_at_checked(split)?;
+    let (kind, number) = name_of(named)?;
+    Some(LineKey { kind, number, ordinal: u64::from_be_bytes(ordinal.try_into().ok()?) })
+}
+
+/// `w`: a line in the list of open ones.
+pub(super) fn open_line(id: ReconciliationId, line: &LineKey) -> Vec<u8> {
+    let mut key = open_list(id);
+    name(&mut key, line.kind, &line.number);
+    key.extend(line.ordinal.to_be_bytes());
+    key
+}
+
+/// The start of a reconciliation's open lines.
+pub(super) fn open_list(id: ReconciliationId) -> Vec<u8> {
+    [b"w".as_slice(), &id.to_bytes()].concat()
+}
+
+/// `z`: a reconciliation's document.
+pub(super) fn reconciliation(id: ReconciliationId) -> Vec<u8> {
+    [b"z".as_slice(), &id.to_bytes()].concat()
+}
+
+/// The first key that does not start with `prefix`, whatever stands behind it.
+pub(super) fn end_of(prefix: &[u8]) -> Vec<u8> {
+    let kept = prefix.iter().rposition(|byte| *byte != u8::MAX).unwrap_or_default();
+    let mut end = prefix.get(..=kept).unwrap_or_default().to_vec();
+    if let Some(last) = end.last_mut() {
+        *last = last.saturating_add(1);
+    }
+    end
+}
+
+fn of_day(prefix: u8, channel: &ChannelId, day: Day) -> Vec<u8> {
+    let mut key = Vec::with_capacity(80);
+    key.push(prefix);
+    part(&mut key, channel.as_str());
+    key.extend(day.number().to_be_bytes());
+    key
+}
+
+fn name(key: &mut Vec<u8>, kind: LineKind, number: &str) {
+    key.push(match kind {
+        LineKind::Payment => b'p',
+        LineKind::Refund => b'r',
+    });
+    part(key, number);
 }
 
 /// The start of everything found by some number.
@@ -128,6 +239,12 @@ pub(super) fn kind(key: &[u8]) -> &'static str {
         Some(b'P') => "provider_refund",
         Some(b'x') => "credit",
         Some(b'c') => "cashier_token",
+        Some(b'i') => "entry",
+        Some(b'd') => "entry_of_day",
+        Some(b'y') => "stray",
+        Some(b'l') => "statement_line",
+        Some(b'w') => "open_line",
+        Some(b'z') => "reconciliation",
         Some(_) | None => "unknown",
     }
 }

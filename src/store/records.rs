@@ -4,10 +4,10 @@
 //! back into the word that the flows understand.
 
 use super::engine::{CommitError, Engine, Expect, NonceTaken, Put, RawBatch, ReadError, Record, Timer};
-use super::{codec, keys};
+use super::{booked, codec, keys};
 use crate::ports::{
-    Batch, Break, ChargePage, ChargeWrite, Claim, Due, Io, Owner, Reference, Space, Store, StoreError, StoredEvent,
-    Urgency,
+    Batch, Break, ChargePage, ChargeWrite, Claim, Due, EntryWrite, Io, LineWrite, Owner, Reconciliation, Reference,
+    Space, Store, StoreError, StoredEvent, Stray, Urgency,
 };
 use std::ops::Range;
 use tongdao_core::charge::Charge;
@@ -25,12 +25,21 @@ impl<E: Engine> RecordStore<E> {
         Self { engine }
     }
 
-    fn scan(&self, range: Range<Vec<u8>>, limit: usize, backwards: bool) -> Result<Vec<(Vec<u8>, Record)>, StoreError> {
+    pub(super) fn scan(
+        &self,
+        range: Range<Vec<u8>>,
+        limit: usize,
+        backwards: bool,
+    ) -> Result<Vec<(Vec<u8>, Record)>, StoreError> {
         self.engine.scan(range, limit, backwards).map_err(read_error)
     }
 
+    pub(super) fn load_raw(&self, key: &[u8]) -> Result<Option<Record>, StoreError> {
+        self.engine.load(key).map_err(read_error)
+    }
+
     fn load<T: serde::de::DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
-        let record = self.engine.load(key).map_err(read_error)?;
+        let record = self.load_raw(key)?;
         record.map(|record| codec::read(&record.value)).transpose()
     }
 
@@ -180,6 +189,10 @@ fn raw(batch: Batch) -> Result<RawBatch, StoreError> {
     for breach in &batch.breaks {
         raw.puts.push(put(keys::breach(breach.id), 1, codec::write(breach)?, Expect::Any));
     }
+    for (id, key) in &batch.gone_lines {
+        raw.deletes.extend([keys::line(*id, key), keys::open_line(*id, key)]);
+    }
+    put_books(&mut raw, (&batch.entries, &batch.lines), &batch.strays, &batch.reconciliations)?;
     for (name, value) in batch.keeps {
         raw.puts.push(put(keys::kept(&name), 1, value, Expect::Any));
     }
@@ -200,6 +213,37 @@ fn put_charge(raw: &mut RawBatch, write: &ChargeWrite) -> Result<(), StoreError>
     if write.read_at_version.is_none() {
         let listed = keys::merchant_charge(&charge.merchant, charge.id);
         raw.puts.push(put(listed, 1, vec![1], Expect::Any));
+    }
+    Ok(())
+}
+
+fn put_books(
+    raw: &mut RawBatch,
+    (entries, lines): (&[EntryWrite], &[LineWrite]),
+    strays: &[Stray],
+    reconciliations: &[Reconciliation],
+) -> Result<(), StoreError> {
+    let any = |(key, value): booked::Pair| put(key, 1, value, Expect::Any);
+    for write in entries {
+        let entry = &write.entry;
+        // A key both deleted and put stays, so an entry that did not move after all is safe.
+        let old = write.moved_from.map(|day| keys::day_entry(&entry.channel, day, entry.kind, &entry.number));
+        raw.deletes.extend(old);
+        raw.puts.extend(booked::of_entry(write)?.map(any));
+    }
+    for write in lines {
+        raw.puts.push(any(booked::of_line(write)?));
+        if write.line.is_open() {
+            raw.puts.push(any(booked::of_open_line(write)?));
+        } else if write.was_open {
+            raw.deletes.push(keys::open_line(write.reconciliation, &write.line.key));
+        }
+    }
+    for stray in strays {
+        raw.puts.push(any(booked::of_stray(stray)?));
+    }
+    for one in reconciliations {
+        raw.puts.push(put(keys::reconciliation(one.id), 1, codec::write(one)?, Expect::Any));
     }
     Ok(())
 }

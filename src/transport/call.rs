@@ -5,9 +5,10 @@
 
 use super::HttpTransport;
 use super::exact;
+use super::file;
 use super::sending::{MaybeSent, NotSent, TransportError, classify};
 use crate::clock::Stopwatch;
-use crate::ports::Operation;
+use crate::ports::{Download, Downloaded, Operation};
 use jiff::fmt::rfc2822::DateTimeParser;
 use std::time::Duration;
 use tongdao_core::ids::ChannelId;
@@ -57,11 +58,7 @@ impl HttpTransport {
         deadline: Duration,
         limit: usize,
     ) -> Result<HttpReply, TransportError> {
-        let method = match call.method {
-            Method::Get => reqwest::Method::GET,
-            Method::Post => reqwest::Method::POST,
-        };
-        let built = exact::request(&self.providers, method, url, &call.headers, call.body.clone());
+        let built = exact::request(&self.providers, method_of(call), url, &call.headers, call.body.clone());
         let (request, mark) = built.map_err(TransportError::NotSent)?;
         let exchange = async {
             let mut response = self.providers.execute(request).await.map_err(|error| classify(&error, &mark))?;
@@ -75,11 +72,56 @@ impl HttpTransport {
         }
     }
 
+    /// Fetches a file that was admitted.
+    pub(super) async fn fetch_file(
+        &self,
+        channel: &ChannelId,
+        download: &Download,
+    ) -> Result<Downloaded, TransportError> {
+        let in_flight = self.metrics.call_started(channel);
+        let watch = Stopwatch::start();
+        let result = self.fetch_within(download).await;
+        drop(in_flight);
+        self.metrics.call_took(channel, Operation::Statement, watch.elapsed());
+        match &result {
+            Ok(Downloaded::Whole { bytes }) => tracing::debug!(%channel, bytes, "a file came whole"),
+            Ok(Downloaded::Refused { status }) => tracing::info!(%channel, status, "a file was refused"),
+            Ok(Downloaded::Unfit(why)) => tracing::warn!(%channel, why, "a file was not taken"),
+            Err(error) => tracing::info!(%channel, %error, "a file did not come"),
+        }
+        result
+    }
+
+    async fn fetch_within(&self, download: &Download) -> Result<Downloaded, TransportError> {
+        let Download { call, to, bytes_max, deadline } = download;
+        let built = exact::request(&self.providers, method_of(call), &call.url, &call.headers, call.body.clone());
+        let (request, mark) = built.map_err(TransportError::NotSent)?;
+        let exchange = async {
+            let response = self.providers.execute(request).await.map_err(|error| classify(&error, &mark))?;
+            match response.status().as_u16() {
+                200 => file::fill(response, to, *bytes_max).await,
+                status => Ok(Downloaded::Refused { status }),
+            }
+        };
+        match tokio::time::timeout(*deadline, exchange).await {
+            Ok(result) => result,
+            Err(_) if mark.give_up() => Err(TransportError::NotSent(NotSent::Late)),
+            Err(_) => Err(TransportError::MaybeSent(MaybeSent::Late)),
+        }
+    }
+
     /// Their clock minus ours, from a header that every provider sends; freshness checks hang on it.
     fn note_clock(&self, channel: &ChannelId, reply: &HttpReply) {
         if let Some(theirs) = reply.header("date").and_then(read_date) {
             self.metrics.clock_offset(channel, theirs.since_ms(self.clock.now()));
         }
+    }
+}
+
+const fn method_of(call: &HttpCall) -> reqwest::Method {
+    match call.method {
+        Method::Get => reqwest::Method::GET,
+        Method::Post => reqwest::Method::POST,
     }
 }
 

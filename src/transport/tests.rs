@@ -302,3 +302,41 @@ async fn errors_never_repeat_what_was_sent() {
         assert!(!shown.contains("canary"), "{shown}");
     }
 }
+
+fn file(dir: &tempfile::TempDir, url: String, bytes_max: u64, deadline: Duration) -> Download {
+    Download { call: get(url), to: dir.path().join("statement"), bytes_max, deadline }
+}
+
+#[tokio::test]
+async fn a_file_goes_to_the_disk_whole_and_is_never_written_over() {
+    let (dir, transport) = (tempfile::tempdir().unwrap(), transport());
+    let server = TestServer::answering("a,b\n1,2\n").await;
+    let asked = file(&dir, server.url("/file?token=secret"), 8, AMPLE);
+    assert_eq!(transport.fetch(&channel(), &asked).await, Ok(Downloaded::Whole { bytes: 8 }));
+    assert_eq!(std::fs::read_to_string(&asked.to).unwrap(), "a,b\n1,2\n");
+    let again = transport.fetch(&channel(), &asked).await;
+    assert!(matches!(again, Ok(Downloaded::Unfit(_))), "{again:?}");
+    assert_eq!(std::fs::read_to_string(&asked.to).unwrap(), "a,b\n1,2\n");
+}
+
+#[tokio::test]
+async fn half_a_file_is_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let cut =
+        TestServer::start(Script::ReplyAndClose(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc".to_vec())).await;
+    let drip = TestServer::start(Script::Drip).await;
+    let endless = TestServer::start(Script::Endless).await;
+    let moved = TestServer::start(Script::Reply(reply("302 Found", "location: /elsewhere\r\n", ""))).await;
+    let asks = [
+        (cut.url("/"), AMPLE, Err(TransportError::MaybeSent(MaybeSent::Broken))),
+        (drip.url("/"), SOON, Err(TransportError::MaybeSent(MaybeSent::Late))),
+        (endless.url("/"), AMPLE, Ok(Downloaded::Unfit("it is larger than 100000 bytes".to_owned()))),
+        (moved.url("/"), AMPLE, Ok(Downloaded::Refused { status: 302 })),
+    ];
+    for (url, deadline, expected) in asks {
+        let asked = file(&dir, url.clone(), 100_000, deadline);
+        assert_eq!(transport().fetch(&channel(), &asked).await, expected, "{url}");
+        assert!(!asked.to.exists(), "{url}");
+    }
+    assert_eq!(moved.requests().len(), 1, "a redirect was followed");
+}

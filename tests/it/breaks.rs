@@ -160,8 +160,7 @@ async fn a_decision_that_does_not_fit_says_which_ones_do() {
 
 #[tokio::test]
 async fn above_the_configured_sum_a_second_person_says_the_same() {
-    let section = "[reconciliation]\nconfirm_above = 1000\n[[merchants]]\nid = \"m_test\"";
-    let instead = vec![("[[merchants]]\nid = \"m_test\"", section.to_owned())];
+    let instead = vec![("automatic = false", "automatic = false\nconfirm_above = 1000".to_owned())];
     let mut world = World::with(Wishes { instead, ..Wishes::default() }).await;
     let id = undeliverable(&world).await;
     let breach = break_of(&world, &id).await;

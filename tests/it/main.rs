@@ -12,6 +12,7 @@ mod failover;
 mod kill;
 mod merchant;
 mod overrides;
+mod reconcile;
 mod refunds;
 mod restart;
 mod retry;

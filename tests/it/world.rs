@@ -70,6 +70,11 @@ impl World {
         self.dir.path()
     }
 
+    /// What the daemon was configured with.
+    pub fn config_text(&self) -> &str {
+        &self.config
+    }
+
     pub fn advance_s(&self, s: i64) {
         self.clock.advance_ms(s * 1000);
     }

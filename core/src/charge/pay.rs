@@ -126,7 +126,13 @@ impl Change {
         let key = (BreakKind::AmountDiffers, tx.clone());
         if self.charge.judged.insert(key.clone()) {
             self.event(EventKind::AmountDiffers { attempt: id, provider_trade_no: tx.clone(), stated: payment.amount });
-            let differing = Differing { attempt: id, amount: payment.amount, returned: false };
+            let differing = Differing {
+                attempt: id,
+                amount: payment.amount,
+                returned: false,
+                paid_at: payment.paid_at.or(Some(self.now)),
+                settled_on: payment.settled_on,
+            };
             self.charge.differing.insert(tx.clone(), differing);
             let evidence = format!("the provider states {} {}", payment.amount.amount, payment.amount.currency);
             let draft = self.draft(BreakKind::AmountDiffers, Some(id), Some(tx), evidence);

@@ -7,6 +7,7 @@
 use super::number::{derived_number, derived_refund};
 use super::{Change, ChargeStatus, Refused};
 use crate::attempt::AttemptInput;
+use crate::day::Day;
 use crate::delivery::{DeliveryInput, DeliveryStatus};
 use crate::effect::{BreakKind, Effect, EffectKey, EventKind, Source};
 use crate::ids::AttemptId;
@@ -14,6 +15,7 @@ use crate::money::Money;
 use crate::provider::{Outcome, Payment, RefundOutcome};
 use crate::refund::{NewRefund, Refund, RefundKind, RefundStatus};
 use crate::resolution::{Resolution, fitting};
+use crate::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
 /// A payment of another sum than the charge's.
@@ -25,6 +27,12 @@ pub struct Differing {
     pub amount: Money,
     /// A person sent it back: it counts for nothing any more, whatever is stated later.
     pub returned: bool,
+    /// The provider's time of it, or when we heard of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid_at: Option<UnixMillis>,
+    /// The day of the statement that names it, where the provider says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_on: Option<Day>,
 }
 
 impl Change {
@@ -48,7 +56,12 @@ impl Change {
             BreakKind::AmountDiffers => self.resolve_differing(key, resolution),
             BreakKind::Undelivered | BreakKind::Undeliverable => self.resolve_undelivered(resolution, sending),
             BreakKind::RefundDiffers => self.resolve_refund(key, resolution, sending),
-            BreakKind::MissingHere | BreakKind::Duplicate | BreakKind::DeliveredAfterRefund => Ok(()),
+            BreakKind::MissingHere
+            | BreakKind::Duplicate
+            | BreakKind::DeliveredAfterRefund
+            | BreakKind::MissingThere
+            | BreakKind::StatusDiffers
+            | BreakKind::FeeDiffers => Ok(()),
         }
     }
 
@@ -81,7 +94,8 @@ impl Change {
             provider_order_no: attempt.provider_order_no.clone(),
             provider_trade_no: tx.to_owned(),
             amount: stated.amount,
-            paid_at: None,
+            paid_at: stated.paid_at,
+            settled_on: stated.settled_on,
             refunded: 0,
         };
         self.step_attempt(stated.attempt, AttemptInput::Paid { payment: payment.clone(), surplus: false })?;

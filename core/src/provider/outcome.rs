@@ -3,6 +3,7 @@
 //! Invariant: `Paid` carries every figure that must be compared; `Closed` is a proved end; a timeout, an unsigned
 //! answer or an unreadable one is `Unknown`.
 
+use crate::day::Day;
 use crate::money::Money;
 use crate::time::UnixMillis;
 use serde::{Deserialize, Serialize};
@@ -130,6 +131,8 @@ pub struct Payment {
     pub amount: Money,
     /// The provider's time of payment, where it says one.
     pub paid_at: Option<UnixMillis>,
+    /// The day of the statement that will name it, where the message says it (UnionPay's settlement date).
+    pub settled_on: Option<Day>,
     /// What the message says was already given back, in minor units; zero where it says nothing.
     pub refunded: i64,
 }

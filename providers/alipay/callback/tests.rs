@@ -18,6 +18,7 @@ fn payment() -> Payment {
         provider_trade_no: TRADE_NO.into(),
         amount: Money::cny(8888),
         paid_at: Some(NOW.plus_s(20)),
+        settled_on: None,
         refunded: 0,
     }
 }

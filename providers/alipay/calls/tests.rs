@@ -190,6 +190,7 @@ fn a_paid_trade_is_paid_with_every_figure() {
                 provider_trade_no: TRADE_NO.into(),
                 amount: Money::cny(8888),
                 paid_at: Some(NOW.plus_s(20)),
+                settled_on: None,
                 refunded: 0,
             })
         );

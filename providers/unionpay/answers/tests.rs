@@ -5,6 +5,7 @@ use crate::unionpay::testing::{
     MER_ID, NOW, ORDER_NO, QUERY_ID, REFUND_NO, account, answer, frame, keyed_account, order, paid, refund_order, seal,
     seal_keyed, seal_with, with,
 };
+use tongdao_core::day::Day;
 
 const QR: &str = "https://qr.95516.com/00010000/62000000000000000000000000000001";
 
@@ -56,6 +57,7 @@ fn payment() -> Payment {
         provider_trade_no: QUERY_ID.into(),
         amount: Money::cny(8888),
         paid_at: Some(NOW.plus_s(5)),
+        settled_on: Day::new(2026, 3, 1),
         refunded: 0,
     }
 }

@@ -31,6 +31,7 @@ fn a_genuine_payment_is_a_notice() {
         provider_trade_no: TRADE_NO.into(),
         amount: Money::cny(8_888),
         paid_at: Some(NOW),
+        settled_on: None,
         refunded: 0,
     };
     assert_eq!(read(&paid()), Ok(NoticeKind::Payment(payment.clone())));

@@ -281,6 +281,7 @@ fn each_state_of_a_query_has_its_outcome() {
             provider_trade_no: TRADE_NO.into(),
             amount: Money::cny(8_888),
             paid_at: Some(NOW),
+            settled_on: None,
             refunded: 0,
         }
     );

@@ -2,7 +2,7 @@
 //!
 //! Invariant: every route of this listener is in it, which a test compares.
 
-use super::{audit, breaks, channels, charges, overrides, reload, routes, status};
+use super::{audit, breaks, channels, charges, overrides, reconciliations, reload, routes, status};
 use utoipa::OpenApi;
 
 #[derive(OpenApi)]
@@ -26,6 +26,11 @@ use utoipa::OpenApi;
     overrides::handle_list,
     overrides::handle_place,
     overrides::handle_restore,
+    reconciliations::handle_list,
+    reconciliations::handle_ask,
+    reconciliations::handle_show,
+    reconciliations::handle_export,
+    reconciliations::handle_import,
     audit::handle_list,
     reload::handle_reload,
 ))]

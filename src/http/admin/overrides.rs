@@ -278,7 +278,7 @@ const fn kind_of(target: &Target) -> &'static str {
     }
 }
 
-fn short(text: &str, chars_max: usize) -> Result<String, String> {
+pub(super) fn short(text: &str, chars_max: usize) -> Result<String, String> {
     if text.chars().any(char::is_control) || !(1..=chars_max).contains(&text.chars().count()) {
         return Err(format!("must have 1 to {chars_max} characters and no control characters"));
     }

@@ -9,6 +9,7 @@ use crate::http::json::{Checked, Faults, Fields, integer, parse, plain, text, wo
 use crate::http::problem::Problem;
 use serde_json::value::RawValue;
 use std::time::Duration;
+use tongdao_core::day::Day;
 use tongdao_core::ids::{BreakId, ChannelId};
 use tongdao_core::money::Money;
 use tongdao_core::overrides::Action;
@@ -100,6 +101,28 @@ pub(crate) fn read_override(body: &[u8]) -> Result<OverrideAsk, Problem> {
         let (action, target, lasts) = (action?, target?, lasts?);
         let (reason, actor) = (reason?, actor?);
         Some(OverrideAsk { action, target, lasts, reason, actor, if_version, dry_run, even_if_last })
+    });
+    faults.close(asked)
+}
+
+/// A day to be reconciled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReconciliationAsk {
+    pub(crate) channel: ChannelId,
+    pub(crate) day: Day,
+    pub(crate) actor: Option<String>,
+}
+
+/// `POST /admin/v1/reconciliations`.
+pub(crate) fn read_reconciliation(body: &[u8]) -> Result<ReconciliationAsk, Problem> {
+    let faults = Faults::default();
+    let asked = Fields::read("", parse(body)?, &faults).and_then(|mut fields| {
+        let channel = fields.required("channel", |raw| text(raw)?.parse().map_err(|_| "is no channel's id".to_owned()));
+        let day = fields
+            .required("date", |raw| text(raw)?.parse().map_err(|_| "must be a day such as 2026-12-01".to_owned()));
+        let actor = fields.optional("actor", |raw| plain(raw, ACTOR_CHARS_MAX));
+        fields.finish();
+        Some(ReconciliationAsk { channel: channel?, day: day?, actor })
     });
     faults.close(asked)
 }

@@ -45,6 +45,7 @@ fn payment(order: &AttemptOrder, trade_no: &str) -> Payment {
         provider_trade_no: trade_no.to_owned(),
         amount: order.amount,
         paid_at: None,
+        settled_on: None,
         refunded: 0,
     }
 }
@@ -119,6 +120,7 @@ impl Provider for Paper {
             provider_trade_no: format!("T{order_no}"),
             amount: Money::cny(amount.parse().map_err(|_| Rejected::Malformed)?),
             paid_at: None,
+            settled_on: None,
             refunded: 0,
         })))
     }

@@ -6,7 +6,10 @@ use crate::config::{Config, Env};
 use crate::flow::{Flow, Parts};
 use crate::http::{Api, ApiDocuments, ROUTES, router};
 use crate::metrics::Metrics;
-use crate::ports::{Clock as _, Io, Operation, Outside, Rng as _, SendError, WebhookAnswer, WebhookCall, WebhookError};
+use crate::ports::{
+    Clock as _, Download, Downloaded, Io, Operation, Outside, Rng as _, SendError, WebhookAnswer, WebhookCall,
+    WebhookError,
+};
 use crate::random::SystemRng;
 use crate::store::RecordStore;
 use crate::store::memory::MemoryEngine;
@@ -125,6 +128,10 @@ impl Outside for Nowhere {
     ) -> Io<'a, Result<HttpReply, SendError>> {
         Box::pin(async { Err(SendError::NotSent("nowhere".into())) })
     }
+    fn download<'a>(&'a self, _: &'a ChannelId, _: Download) -> Io<'a, Result<Downloaded, SendError>> {
+        Box::pin(async { Err(SendError::NotSent("no network".to_owned())) })
+    }
+
     fn has_room(&self, _: &ChannelId) -> bool {
         true
     }
