@@ -126,6 +126,7 @@ pub async fn start_with(config: Config, clock: SystemClock, metrics: Arc<Metrics
     tasks.spawn("timers", worker::run_timers(flow.clone(), tasks.clone()));
     tasks.spawn("measure", measure(transport.clone(), tasks.clone()));
     tasks.spawn("reconciler", worker::run_reconciliations(flow.clone(), tasks.clone()));
+    tasks.spawn("pulse", worker::pulse(flow.clone(), tasks.clone()));
     tasks.spawn("upkeep", worker::upkeep(flow.clone(), tasks.clone()));
     Ok(Running {
         flow,

@@ -16,6 +16,7 @@ mod channels;
 mod close;
 mod deliver;
 mod entries;
+mod feed;
 mod gauges;
 mod keys;
 mod observe;
@@ -23,6 +24,7 @@ mod open_breaks;
 mod open_charge;
 mod overrides;
 mod prove_end;
+mod pulse;
 mod reconcile;
 mod refund;
 mod resolve;
@@ -41,6 +43,7 @@ pub use channels::{ChannelView, Channels};
 pub use open_breaks::OpenBreaks;
 pub use open_charge::{OpenCharge, Opened};
 pub use overrides::{AuditEntry, AuditPage, Order, OverrideError, Restore};
+pub use pulse::Question;
 pub use reconcile::{AskedDay, ReconcileRefused, Turn};
 pub use refund::{AskedRefund, OpenedRefund};
 pub use resolve::{Decision, Foretold, Proposal, ResolveError, Resolved};
@@ -75,9 +78,11 @@ pub struct Flow {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) config: ArcSwap<Config>,
-    pub(crate) metrics: Arc<Metrics>,
+    /// Every number that is shown.
+    pub metrics: Arc<Metrics>,
     pub(crate) documents: Arc<dyn Documents>,
     pub(crate) channels: Channels,
+    pulse: pulse::Pulse,
     pub(crate) board: Board,
     ordered: overrides::Ordered,
     pub(crate) busy: busy::Busy,
@@ -166,6 +171,7 @@ impl Flow {
             metrics: parts.metrics,
             documents: parts.documents,
             channels,
+            pulse: pulse::Pulse::default(),
             board,
             ordered,
             busy: busy::Busy::new(),

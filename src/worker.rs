@@ -3,9 +3,11 @@
 //! Invariants: each timer has one task at a time; a timer that fails stays due and is tried again after a pause, so
 //! no error spins and none is forgotten (L4). Work in flight is bounded. It knows flows and the clock, no adapter.
 
+mod pulse;
 mod reconciler;
 mod upkeep;
 
+pub use pulse::pulse;
 pub use reconciler::run_reconciliations;
 pub use upkeep::upkeep;
 

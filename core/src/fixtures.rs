@@ -9,7 +9,7 @@ use crate::ids::{AttemptId, ChargeId, RefundId};
 use crate::money::Money;
 use crate::provider::{CodeLife, ErrorClass, Failure, Outcome, Pay, PayKind, Payer, Payment, Scene};
 use crate::refund::{NewRefund, RefundKind};
-use crate::routing::{Because, Decision, Seen};
+use crate::routing::{Because, Decision, Reason, Seen, Standing};
 use crate::time::UnixMillis;
 use std::collections::BTreeMap;
 
@@ -47,12 +47,16 @@ pub(crate) fn new_attempt(n: u8, now: UnixMillis) -> NewAttempt {
         route: Decision {
             channel: Some("wechat-main".parse().unwrap()),
             chosen_because: Because::OnlyOne,
+            reason: Some(Reason::OnlyOne),
             candidates: vec![Seen {
                 channel: "wechat-main".parse().unwrap(),
                 score: 0.9312,
                 health: 0.98,
+                converts: Some(0.9),
                 latency_ms: 210,
                 fee_bps: 60,
+                standing: Some(Standing::In),
+                tokens: Some(60),
                 excluded: None,
             }],
         },

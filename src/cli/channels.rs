@@ -55,8 +55,9 @@ fn at_length(channel: &ChannelDoc) -> String {
     let limit: Vec<String> =
         limit.iter().filter_map(|(what, used)| Some(format!("{what} {}", show::percent((*used)?)))).collect();
     let limit = if limit.is_empty() { "none".to_owned() } else { limit.join(", ") };
+    let late = if channel.news_is_late { "\nits callbacks are late: its orders are asked about" } else { "" };
     let mut said = format!(
-        "{} ({} {}): {}\n{ordered}\nscenes: {}\nscore {:.4}, health {}, latency {}, today's share {}\nlimit used: {limit}",
+        "{} ({} {}): {}\n{ordered}\nscenes: {}\nscore {:.4}, accepts {}, converts {}, latency {}, room {}, today's share {}{late}\nlimit used: {limit}",
         channel.id,
         channel.provider,
         channel.account,
@@ -68,7 +69,9 @@ fn at_length(channel: &ChannelDoc) -> String {
         channel.scenes.join(", "),
         channel.score,
         show::percent(channel.health),
+        converts(channel),
         latency(channel),
+        channel.tokens.map_or_else(|| "-".to_owned(), |tokens| tokens.to_string()),
         show::percent(channel.share),
     );
     for error in &channel.last_errors {
@@ -84,7 +87,8 @@ pub(crate) fn table(channels: &[ChannelDoc]) -> String {
         "provider",
         "state",
         ">score",
-        ">health",
+        ">accepts",
+        ">converts",
         ">share",
         ">latency",
         ">in flight",
@@ -105,6 +109,7 @@ fn row(channel: &ChannelDoc) -> Vec<String> {
         state(channel),
         format!("{:.4}", channel.score),
         show::percent(channel.health),
+        converts(channel),
         show::percent(channel.share),
         latency(channel),
         channel.in_flight.map_or_else(|| "-".to_owned(), |now| format!("{now}/{}", channel.capacity.max_in_flight)),
@@ -126,6 +131,10 @@ fn state(channel: &ChannelDoc) -> String {
     }
 }
 
+fn converts(channel: &ChannelDoc) -> String {
+    channel.converts.map_or_else(|| "-".to_owned(), show::percent)
+}
+
 fn latency(channel: &ChannelDoc) -> String {
     match (channel.latency_ms.p50, channel.latency_ms.p99, channel.latency_ms.mean) {
         (Some(p50), Some(p99), _) => format!("{p50}/{p99} ms"),
@@ -142,7 +151,7 @@ mod tests {
     #[test]
     fn channels_stand_in_straight_columns_with_what_is_wrong() {
         let channels: Vec<ChannelDoc> = serde_json::from_value(json!([
-            {"id": "wechat-main", "provider": "wechatpay", "state": "open", "score": 0.951, "health": 0.9871, "share": 0.6,
+            {"id": "wechat-main", "provider": "wechatpay", "state": "open", "score": 0.951, "health": 0.9871, "converts": 0.912, "standing": "in", "tokens": 60, "share": 0.6,
              "in_flight": 3, "capacity": {"max_in_flight": 64, "per_second": 300}, "fee_bps": 60,
              "latency_ms": {"mean": 120, "p50": 100, "p99": 300}, "limits": {"day_amount_used": 0.123, "day_count_used": 0.01},
              "last_errors": []},

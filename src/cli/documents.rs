@@ -91,6 +91,7 @@ pub(crate) struct RefundDoc {
 pub(crate) struct DecisionDoc {
     pub(crate) channel: Option<String>,
     pub(crate) chosen_because: String,
+    pub(crate) reason: Option<String>,
     pub(crate) candidates: Vec<CandidateDoc>,
 }
 
@@ -101,6 +102,9 @@ pub(crate) struct CandidateDoc {
     pub(crate) channel: String,
     pub(crate) score: f64,
     pub(crate) health: f64,
+    pub(crate) converts: Option<f64>,
+    pub(crate) standing: Option<String>,
+    pub(crate) tokens: Option<i64>,
     pub(crate) latency_ms: i64,
     pub(crate) fee_bps: i64,
     pub(crate) excluded: Option<String>,
@@ -126,6 +130,10 @@ pub(crate) struct ChannelDoc {
     pub(crate) state: String,
     pub(crate) score: f64,
     pub(crate) health: f64,
+    pub(crate) converts: Option<f64>,
+    pub(crate) standing: Option<String>,
+    pub(crate) news_is_late: bool,
+    pub(crate) tokens: Option<i64>,
     pub(crate) share: f64,
     pub(crate) in_flight: Option<i64>,
     pub(crate) capacity: CapacityDoc,

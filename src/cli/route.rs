@@ -68,27 +68,66 @@ fn explained(decision: &DecisionDoc) -> String {
             candidate.channel.clone(),
             excluded.map_or_else(|| format!("{:.4}", candidate.score), |_| "-".to_owned()),
             show::percent(candidate.health),
+            candidate.converts.map_or_else(|| "-".to_owned(), show::percent),
             format!("{} ms", candidate.latency_ms),
             format!("{}.{:02} %", candidate.fee_bps.div_euclid(100), candidate.fee_bps.rem_euclid(100)),
+            candidate.tokens.map_or_else(|| "-".to_owned(), |tokens| tokens.to_string()),
+            candidate.standing.as_deref().map_or_else(String::new, |word| standing(word).to_owned()),
             excluded.map_or_else(String::new, |reason| format!("out: {}", reason_of(reason))),
         ]
     });
-    let table = out::table(&["", "channel", ">score", ">health", ">latency", ">fee", ""], rows.collect());
+    let heading = ["", "channel", ">score", ">accepts", ">converts", ">latency", ">fee", ">room", "standing", ""];
+    let table = out::table(&heading, rows.collect());
     let verdict = match &decision.channel {
-        Some(channel) => format!("{channel}: {}", because(&decision.chosen_because)),
+        Some(channel) => format!("{channel}: {}", why(decision)),
         None => "no channel can take this charge now".to_owned(),
     };
     format!("{verdict}\n\n{table}")
 }
 
-fn because(word: &str) -> &str {
-    match word {
-        "score" => "the best score (channels within a near-tie share the traffic)",
+/// A decision in one line: why, and what each channel was worth.
+pub(super) fn in_short(decision: &DecisionDoc) -> String {
+    let worth = |candidate: &super::documents::CandidateDoc| match &candidate.excluded {
+        None => format!("{} {:.4}", candidate.channel, candidate.score),
+        Some(reason) => format!("{} out: {}", candidate.channel, reason_of(reason)),
+    };
+    let candidates: Vec<String> = decision.candidates.iter().map(worth).collect();
+    format!("{} [{}]", why(decision), candidates.join("; "))
+}
+
+/// Why this channel, in words: what the house calls it, and how the router came to it where that says more.
+pub(super) fn why(decision: &DecisionDoc) -> String {
+    let because = match decision.chosen_because.as_str() {
+        "score" => "the best score",
         "pinned" => "the charge names it",
         "forced" => "an operator forces it",
         "failover" => "an earlier channel gave no code",
         "probe" => "it was sick and gets one charge to show that it is well",
         "only_one" => "the only one left",
+        other => other,
+    };
+    let reason = match decision.reason.as_deref().unwrap_or_default() {
+        "tie" => "so close to the best that they share the traffic",
+        "preferred" => "the payer's liking made the difference",
+        "spill" => "a better one has no room",
+        "explore" => "nobody looked at it for a while",
+        "fallback" => "none has room, it has the most",
+        _ => "",
+    };
+    match (decision.chosen_because.as_str(), reason) {
+        (_, "") => because.to_owned(),
+        ("score", reason) => reason.to_owned(),
+        (_, reason) => format!("{because}; {reason}"),
+    }
+}
+
+/// Whether a channel is in, out, or coming back, in words.
+pub(super) fn standing(word: &str) -> &str {
+    match word {
+        "in" => "in",
+        "out" => "out, waits",
+        "probe_due" => "out, due for a probe",
+        "returning" => "coming back",
         other => other,
     }
 }
@@ -101,7 +140,7 @@ fn reason_of(word: &str) -> &str {
         "method" => "the payer cannot use it",
         "amount" => "the sum is outside its range",
         "daily_limit" => "its limit of the day is used up",
-        "capacity" => "our own limit for it is reached",
+        "capacity" => "it has no room",
         "ejected" => "sick, waits for its probe",
         "tried" => "tried already",
         "not_pinned" => "the charge names another",
@@ -117,12 +156,29 @@ mod tests {
     fn a_decision_is_explained_with_every_candidate() {
         let decision: DecisionDoc = serde_json::from_value(json!({
             "channel": "wechat-main", "chosen_because": "score", "candidates": [
-                {"channel": "wechat-main", "score": 0.95, "health": 0.98, "latency_ms": 120, "fee_bps": 60, "excluded": null},
-                {"channel": "alipay-main", "score": 0.94, "health": 0.975, "latency_ms": 140, "fee_bps": 60, "excluded": null},
-                {"channel": "unionpay-main", "score": 0, "health": 0.2, "latency_ms": 3000, "fee_bps": 50, "excluded": "ejected"}
+                {"channel": "wechat-main", "score": 0.95, "health": 0.98, "converts": 0.91, "latency_ms": 120, "fee_bps": 60,
+                 "standing": "in", "tokens": 60, "excluded": null},
+                {"channel": "alipay-main", "score": 0.94, "health": 0.975, "converts": 0.9, "latency_ms": 140, "fee_bps": 60,
+                 "standing": "returning", "tokens": null, "excluded": null},
+                {"channel": "unionpay-main", "score": 0, "health": 0.2, "converts": 0.88, "latency_ms": 3000, "fee_bps": 50,
+                 "standing": "out", "tokens": 60, "excluded": "ejected"}
             ]
         }))
         .unwrap();
         insta::assert_snapshot!(explained(&decision));
+        assert_eq!(
+            in_short(&decision),
+            "the best score [wechat-main 0.9500; alipay-main 0.9400; unionpay-main out: sick, waits for its probe]"
+        );
+    }
+
+    #[test]
+    fn the_routers_own_reason_is_told_where_it_says_more() {
+        let told = |because: &str, reason: &str| {
+            why(&serde_json::from_value(json!({ "chosen_because": because, "reason": reason })).unwrap())
+        };
+        assert_eq!(told("score", "best"), "the best score");
+        assert_eq!(told("score", "spill"), "a better one has no room");
+        assert_eq!(told("failover", "fallback"), "an earlier channel gave no code; none has room, it has the most");
     }
 }

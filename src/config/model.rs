@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tongdao_core::ids::{ChannelId, MerchantId, ProviderId};
 use tongdao_core::provider::{Environment, Provider, Scene};
-use tongdao_core::routing::Weights;
 use tongdao_core::secret::Secret;
 
 /// `[server]`: listeners and what the whole daemon agrees on.
@@ -202,15 +201,25 @@ pub struct Capacity {
     pub per_second: u32,
 }
 
-/// `[routing]`: bounds and weights of the choice of a channel.
+/// `[routing]`: bounds and worths of the choice of a channel.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Routing {
     /// Channels tried in one request, at most.
     pub max_channels: usize,
     /// Time for all tries of one request.
     pub budget: Duration,
-    /// What the parts of a channel's score weigh.
-    pub weights: Weights,
+    /// What a paid order is worth to the platform, in hundredths of a percent of it: fees are weighed against it.
+    pub margin_bps: u32,
+    /// Whether a few charges go to channels that nobody looked at for a while.
+    pub explore: bool,
+}
+
+impl Routing {
+    /// What a paid order is worth, as a share of it.
+    #[must_use]
+    pub fn margin(&self) -> f64 {
+        f64::from(self.margin_bps) / 10_000.0
+    }
 }
 
 /// `[reconciliation]`: the providers' statements of each day, and what follows from a difference.

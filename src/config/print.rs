@@ -89,11 +89,11 @@ fn server(config: &Config) -> Lines {
 
 fn routing(config: &Config) -> Lines {
     let routing = &config.routing;
-    let weights = serde_json::to_value(routing.weights).unwrap_or_default();
     vec![
         ("max_channels".into(), routing.max_channels.to_string()),
         ("budget".into(), quoted(&show_duration(routing.budget))),
-        ("weights".into(), inline(&weights)),
+        ("margin_bps".into(), routing.margin_bps.to_string()),
+        ("explore".into(), routing.explore.to_string()),
     ]
 }
 

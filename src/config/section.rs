@@ -12,7 +12,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 use tongdao_core::provider::Environment;
-use tongdao_core::routing::Weights;
 
 const fn loopback(port: u16) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
@@ -66,14 +65,10 @@ pub(super) fn read_store(mut fields: Fields<'_>) -> Store {
 pub(super) fn read_routing(mut fields: Fields<'_>) -> Routing {
     let max_channels = fields.integer("max_channels", 1..=8).and_then(|count| usize::try_from(count).ok());
     let budget = fields.duration("budget", Duration::from_millis(100)..=seconds(30), seconds(4));
-    let weights = fields.take("weights").map(|node| {
-        // The weights belong to the rules, which name their keys and defaults themselves.
-        let read = serde_json::from_value::<Weights>(numbers(&node));
-        read.map_err(|error| fields.report.fault(&fields.path_of("weights"), &node.origin, error.to_string()))
-    });
+    let margin_bps = fields.integer("margin_bps", 1..=10_000).and_then(|bps| u32::try_from(bps).ok());
+    let explore = fields.boolean("explore", true);
     fields.finish();
-    let weights = weights.and_then(Result::ok).unwrap_or_default();
-    Routing { max_channels: max_channels.unwrap_or(3), budget, weights }
+    Routing { max_channels: max_channels.unwrap_or(3), budget, margin_bps: margin_bps.unwrap_or(1000), explore }
 }
 
 pub(super) fn read_reconciliation(mut fields: Fields<'_>) -> Reconciliation {
@@ -87,19 +82,6 @@ pub(super) fn read_reconciliation(mut fields: Fields<'_>) -> Reconciliation {
     };
     fields.finish();
     reconciliation
-}
-
-/// A table as JSON, with numbers that came as text from the environment.
-fn numbers(node: &Node) -> serde_json::Value {
-    let mut json = node.to_json();
-    let table = json.as_object_mut();
-    for value in table.into_iter().flat_map(serde_json::Map::values_mut) {
-        let number = value.as_str().and_then(|text| text.parse::<f64>().ok());
-        if let Some(number) = number {
-            *value = number.into();
-        }
-    }
-    json
 }
 
 pub(super) fn read_sandbox(mut fields: Fields<'_>, environment: Environment) -> SandboxServers {

@@ -84,11 +84,8 @@ const FAULTY: &[(&str, &str, &str)] = &[
     ("[server]", "[store]\nurl = \"embedded:\"\n[server]", "store.url"),
     ("[server]", "[stores]\n[server]", "line 2: stores: unknown key"),
     ("[server]", "[routing]\nmax_channels = 0\n[server]", "routing.max_channels: must be 1 to 8, not 0"),
-    (
-        "[server]",
-        "[routing]\nweights = { health = 2, luck = 1 }\n[server]",
-        "line 3: routing.weights: unknown field `luck`",
-    ),
+    ("[server]", "[routing]\nmargin_bps = 0\n[server]", "routing.margin_bps: must be 1 to 10000, not 0"),
+    ("[server]", "[routing]\nluck = 1\n[server]", "line 3: routing.luck: unknown key"),
     ("[server]", "[sandbox]\nlisten = {}\n[server]", "line 2: sandbox: needs [server] environment = \"sandbox\""),
     ("https://pay.example/", "pay.example", "server.public_url: is not an absolute URL"),
     ("https://shop.example/n", "http://shop.example/n", "line 9: merchants[0].notify_url: must be https"),
@@ -188,7 +185,8 @@ fn variables_override_keys_of_every_kind() {
             ("TONGDAO__SERVER__ALLOW_PRIVATE_WEBHOOK_TARGETS", "true"),
             ("TONGDAO__ROUTING__MAX_CHANNELS", "2"),
             ("TONGDAO__ROUTING__BUDGET", "2s"),
-            ("TONGDAO__ROUTING__WEIGHTS__PREFERRED", "0.5"),
+            ("TONGDAO__ROUTING__MARGIN_BPS", "250"),
+            ("TONGDAO__ROUTING__EXPLORE", "false"),
             ("TONGDAO__CHANNELS__A__SCENES", "[\"qr\"]"),
             ("TONGDAO__CHANNELS__0__ENABLED", "false"),
             ("TONGDAO__CHANNELS__A__CAPACITY__PER_SECOND", "7"),
@@ -203,8 +201,13 @@ fn variables_override_keys_of_every_kind() {
     assert_eq!(config.server.public_listen.port(), 0);
     assert!(config.server.allow_private_webhook_targets);
     assert_eq!(
-        (config.routing.max_channels, config.routing.budget.as_secs(), config.routing.weights.preferred),
-        (2, 2, 0.5)
+        (
+            config.routing.max_channels,
+            config.routing.budget.as_secs(),
+            config.routing.margin_bps,
+            config.routing.explore
+        ),
+        (2, 2, 250, false)
     );
     let channel = &config.channels[0];
     assert_eq!((channel.scenes.len(), channel.enabled, channel.capacity.per_second), (1, false, 7));

@@ -1,9 +1,10 @@
 //! One question to a provider, with everything that may go wrong turned into an outcome.
 //!
 //! Invariant: a call that was certainly not sent is a definite failure; everything else without a readable, verified
-//! answer is `Unknown`. Each answer feeds the channel's health by the table of routing.md, section 4.1.
+//! answer is `Unknown`. What an answer shows of its channel is `feed`'s business.
 
 use super::Flow;
+use super::feed::Went;
 use crate::clock::Stopwatch;
 use crate::config::Channel;
 use crate::metrics::CallOutcome;
@@ -12,10 +13,11 @@ use std::time::Duration;
 use tongdao_core::provider::{
     AttemptOrder, ErrorClass, Failure, HttpCall, HttpReply, Next, Outcome, RefundOrder, RefundOutcome, Unsupported,
 };
-use tongdao_core::routing::Signal;
 
 /// An answer may need further calls; more than this is a loop.
 const CALLS_MAX: usize = 3;
+/// A call that ends so close to its deadline was given up.
+const CLOSE_TO: Duration = Duration::from_millis(20);
 
 /// How a question about something is written and its answers are read.
 struct Question<'a, T> {
@@ -27,8 +29,13 @@ struct Question<'a, T> {
 }
 
 impl Flow {
-    /// Makes an order at a provider. Feeds the channel's health.
-    pub(crate) async fn ask_create(&self, channel: &Channel, order: &AttemptOrder, deadline: Duration) -> Outcome {
+    /// Makes an order at a provider, and says how that went.
+    pub(crate) async fn ask_create(
+        &self,
+        channel: &Channel,
+        order: &AttemptOrder,
+        deadline: Duration,
+    ) -> (Outcome, Went) {
         let now = self.clock.now();
         let first = channel.provider.create(order, now, self.nonce());
         let called = matches!(first, Ok(Next::Call(_)));
@@ -36,10 +43,8 @@ impl Flow {
         let took = Stopwatch::start();
         let question = Question { channel, operation: Operation::Create, first, read: &read, deadline };
         let outcome = self.question(question, Outcome::Failed, Outcome::Unknown).await;
-        if called {
-            self.note_health(channel, &outcome, took.elapsed_ms());
-        }
-        outcome
+        let timed_out = called && took.elapsed().saturating_add(CLOSE_TO) >= deadline;
+        (outcome, Went { latency_ms: called.then(|| took.elapsed_ms()), timed_out })
     }
 
     /// Asks a provider about an order.
@@ -138,23 +143,6 @@ impl Flow {
         left: Duration,
     ) -> Result<HttpReply, SendError> {
         self.outside.call(&question.channel.id, question.operation, call, left).await
-    }
-
-    fn note_health(&self, channel: &Channel, outcome: &Outcome, latency_ms: i64) {
-        let signal = match outcome {
-            Outcome::Pending { .. } | Outcome::Paid(_) | Outcome::Closed | Outcome::Absent => {
-                Signal::Answered { latency_ms }
-            }
-            Outcome::Unknown(_) => Signal::Failed { latency_ms },
-            Outcome::Failed(failure) => match failure.class {
-                // Not the channel's fault: ours, or the payer's.
-                ErrorClass::Declined | ErrorClass::Rejected => return,
-                ErrorClass::Congested => Signal::Congested,
-                ErrorClass::Unavailable | ErrorClass::Unknown => Signal::Failed { latency_ms },
-                ErrorClass::Misconfigured => Signal::Misconfigured,
-            },
-        };
-        self.note_signal(&channel.id, signal);
     }
 }
 

@@ -71,6 +71,7 @@ impl Flow {
             amount: Money::cny(channel.amount.min),
             scene: channel.scenes.first().copied().unwrap_or(Scene::Qr),
             payer: &Payer::default(),
+            merchant: None,
             pin: None,
             provider: None,
             tried: &[],

@@ -15,6 +15,7 @@ impl Flow {
         self.board.note(after);
         for event in events {
             self.observe_event(after, event);
+            self.learn(before, after, event);
         }
         self.observe_ends(before, after);
         let was = before.map(Charge::status);

@@ -317,7 +317,7 @@ impl Flow {
             channel: channel.id.clone(),
             provider: channel.provider_id.clone(),
             enabled: channel.enabled,
-            routable: !view.health.is_ejected(now) && !spent,
+            routable: self.channels.standing(&channel.id, now) != tongdao_core::routing::Standing::Out && !spent,
             open_attempts: self.board.open_attempts(&channel.id),
             in_flight_max: channel.capacity.max_in_flight,
             per_second_max: channel.capacity.per_second,

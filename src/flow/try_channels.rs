@@ -5,6 +5,7 @@
 //! `max_channels` channels and `budget` in all. A charge is never sent to two channels at once.
 
 use super::change::{Along, Changed, apply_all};
+use super::feed::Sending;
 use super::route::Wanted;
 use super::{Flow, FlowError};
 use crate::clock::Stopwatch;
@@ -57,7 +58,7 @@ impl Flow {
         loop {
             let now_charge = charge.as_ref().or(pending.as_ref().map(|(_, step, _)| &step.next));
             let Some(picked) = now_charge.and_then(|charge| self.pick(charge, plan, &tried)) else { break };
-            let (channel, new) = picked?;
+            let (channel, new, sending) = picked?;
             let id = new.id;
             let open = Input::OpenAttempt { new: Box::new(new), overlap: plan.overlap };
             let changed = self.open_on(&mut pending, charge.as_ref(), report.take(), open).await?;
@@ -65,7 +66,8 @@ impl Flow {
             tried.push(channel.id.clone());
             let Some(attempt) = changed.charge.attempt(id) else { return Err(FlowError::NotFound) };
             let order = changed.charge.order_of(attempt);
-            let outcome = self.ask_create(&channel, &order, left).await;
+            let (outcome, went) = self.ask_create(&channel, &order, left).await;
+            sending.answered((changed.charge.id, id), &outcome, went);
             match &outcome {
                 Outcome::Failed(failure) | Outcome::Unknown(failure) => {
                     tracing::info!(charge_id = %changed.charge.id, channel = %channel.id, class = failure.class.as_str(),
@@ -93,7 +95,7 @@ impl Flow {
         charge: &Charge,
         plan: &Plan<'_>,
         tried: &[ChannelId],
-    ) -> Option<Result<(Channel, NewAttempt), FlowError>> {
+    ) -> Option<Result<(Channel, NewAttempt, Sending<'_>), FlowError>> {
         let config = self.config.load();
         let spent = config.routing.budget.saturating_sub(plan.took.elapsed()) < CALL_MIN;
         if tried.len() >= config.routing.max_channels || (spent && !tried.is_empty()) {
@@ -103,14 +105,15 @@ impl Flow {
             amount: charge.amount,
             scene: plan.scene,
             payer: &charge.payer,
+            merchant: Some(&charge.merchant),
             pin: plan.pin,
             provider: plan.provider,
             tried,
         };
-        let decision = self.route(&wanted);
+        let (decision, sending) = self.route(&wanted);
         let channel = self.channel(decision.channel.as_ref()?)?;
         let new = self.new_attempt(charge, &channel, plan.scene, decision);
-        Some(Ok((channel, new)))
+        Some(Ok((channel, new, sending?)))
     }
 
     fn new_attempt(&self, charge: &Charge, channel: &Channel, scene: Scene, route: Decision) -> NewAttempt {

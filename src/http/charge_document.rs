@@ -13,7 +13,7 @@ use tongdao_core::attempt::{Attempt, AttemptStatus};
 use tongdao_core::charge::Charge;
 use tongdao_core::delivery::Delivery;
 use tongdao_core::provider::{Failure, Pay, PayKind, Payer};
-use tongdao_core::routing::{Decision, Seen};
+use tongdao_core::routing::{Decision, Exclusion, Reason, Seen, Standing};
 use tongdao_core::time::UnixMillis;
 use utoipa::ToSchema;
 
@@ -112,6 +112,9 @@ pub(crate) enum PayDocument {
 pub(crate) struct RouteDocument {
     #[schema(value_type = words::ChosenBecause)]
     chosen_because: &'static str,
+    /// How the router came to it, among the channels that were left; null when none was.
+    #[schema(value_type = Option<words::RouteReason>)]
+    reason: Option<&'static str>,
     candidates: Vec<CandidateDocument>,
 }
 
@@ -120,11 +123,20 @@ pub(crate) struct RouteDocument {
 #[schema(as = Candidate)]
 pub(crate) struct CandidateDocument {
     channel: String,
+    /// What a try there is worth, as a share of the order's margin: acceptance, conversion, waiting, fee and the payer's
+    /// liking in one. 0 when excluded.
     score: f64,
-    /// The share of calls that it answers, 0 to 1.
+    /// The share of calls that it accepts, 0 to 1.
     health: f64,
+    /// The share of its orders that end paid, 0 to 1.
+    converts: Option<f64>,
     latency_ms: i64,
     fee_bps: i64,
+    /// Whether it is in, out, due for a probe, or coming back by degrees.
+    #[schema(value_type = Option<words::Standing>)]
+    standing: Option<&'static str>,
+    /// Calls that may go to it at once; null when nothing limits it or it was not offered.
+    tokens: Option<i64>,
     /// Why it could not be chosen.
     #[schema(value_type = Option<words::Exclusion>)]
     excluded: Option<&'static str>,
@@ -257,6 +269,7 @@ impl RouteDocument {
     pub(crate) fn of(route: &Decision) -> Self {
         Self {
             chosen_because: route.chosen_because.as_str(),
+            reason: route.reason.map(Reason::as_str),
             candidates: route.candidates.iter().map(CandidateDocument::of).collect(),
         }
     }
@@ -268,9 +281,12 @@ impl CandidateDocument {
             channel: seen.channel.to_string(),
             score: seen.score,
             health: seen.health,
+            converts: seen.converts,
             latency_ms: seen.latency_ms,
             fee_bps: seen.fee_bps,
-            excluded: seen.excluded.map(tongdao_core::routing::Exclusion::as_str),
+            standing: seen.standing.map(Standing::as_str),
+            tokens: seen.tokens,
+            excluded: seen.excluded.map(Exclusion::as_str),
         }
     }
 }

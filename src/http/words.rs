@@ -104,6 +104,28 @@ pub(crate) enum Exclusion {
     NotPinned,
 }
 
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum RouteReason {
+    Best,
+    Tie,
+    Preferred,
+    Spill,
+    Probe,
+    Explore,
+    Fallback,
+    OnlyOne,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub(crate) enum Standing {
+    In,
+    Out,
+    ProbeDue,
+    Returning,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +148,8 @@ mod tests {
         assert_eq!(words::<Scene>(), provider::Scene::ALL.map(|word| word.as_str()));
         assert_eq!(words::<ErrorClass>(), provider::ErrorClass::ALL.map(|word| word.as_str()));
         assert_eq!(words::<ChosenBecause>(), routing::Because::ALL.map(|word| word.as_str()));
+        assert_eq!(words::<RouteReason>(), routing::Reason::ALL.map(|word| word.as_str()));
+        assert_eq!(words::<Standing>(), routing::Standing::ALL.map(|word| word.as_str()));
         assert_eq!(words::<Exclusion>(), routing::Exclusion::ALL.map(|word| word.as_str()));
     }
 }

@@ -125,6 +125,8 @@ families! {
     CHANNEL_HEALTH = gauge("tongdao_channel_health", &["channel"], "The share of calls answered, 0 to 1, recent ones first.");
     CHANNEL_IN_FLIGHT = gauge("tongdao_channel_in_flight", &["channel"], "Calls to the provider without an answer yet.");
     CHANNEL_LIMIT_USED = gauge("tongdao_channel_limit_used_ratio", &["channel", "limit"], "The used share of a limit, 0 to 1.");
+    ALL_CHANNELS_FAIL = gauge("tongdao_all_channels_failing_timestamp_seconds", &[],
+        "When all channels began to fail at once, which is probably our own fault; 0 for none.");
     OVERRIDE_EXPIRES = gauge("tongdao_override_expires_timestamp_seconds", &["channel", "action"],
         "When an operator's override ends; 0 for none.");
     ROUTE_DECISIONS = counter("tongdao_route_decisions_total", &["channel", "because"], "Channels chosen, by the reason.");

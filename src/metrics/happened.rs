@@ -121,6 +121,11 @@ impl Metrics {
         self.channel_state(channel, to);
     }
 
+    /// Since when all channels fail at once.
+    pub fn all_channels_fail(&self, since: Option<UnixMillis>) {
+        self.all_channels_fail.set(seconds(since));
+    }
+
     /// A channel's score and health as they are now.
     pub fn channel_fitness(&self, channel: &ChannelId, score: f64, health: f64) {
         let channels = self.channels.load();

@@ -139,12 +139,15 @@ fn what_happened_is_counted_where_it_belongs() {
         channel: channel.clone(),
         score: 0.9,
         health: 0.8,
+        converts: Some(0.9),
         latency_ms: 200,
         fee_bps: 60,
+        standing: None,
+        tokens: None,
         excluded,
     };
     let candidates = vec![seen(&c0, None), seen(&c1, Some(Exclusion::Ejected))];
-    let decision = Decision { channel: Some(c0.clone()), chosen_because: Because::OnlyOne, candidates };
+    let decision = Decision { channel: Some(c0.clone()), chosen_because: Because::OnlyOne, reason: None, candidates };
     metrics.route_decided(&decision, Duration::from_micros(3));
     metrics.log_messages().written(LogLevel::Warn);
     for (series, wanted) in [

@@ -7,7 +7,8 @@ use crate::tasks::Tasks;
 use std::sync::Arc;
 
 const EVERY_MS: i64 = 1000;
-const SAVE_EVERY: u64 = 10;
+/// Nothing is written while nothing happens.
+const SAVE_EVERY: u64 = 5;
 const KEYS_EVERY: u64 = 60;
 
 /// Runs the housekeeping until the tasks are told to stop.
@@ -33,7 +34,7 @@ pub async fn upkeep(flow: Arc<Flow>, tasks: Tasks) {
 }
 
 async fn save(flow: &Flow) {
-    if let Err(error) = flow.channels().save(flow.store()).await {
+    if let Err(error) = flow.channels().save(flow.store(), flow.clock.now()).await {
         tracing::warn!(%error, "what is known of the channels could not be kept");
     }
 }

@@ -13,6 +13,8 @@ use tongdao::clock::SystemClock;
 use tongdao_sandbox::{PayerHabits, Sandbox};
 
 const ROUNDS: u64 = 50;
+const ROUNDS_MAX: u64 = 300;
+const ACKNOWLEDGED_MIN: usize = 100;
 const AT_ONCE: u64 = 6;
 
 struct Daemon(Child);
@@ -49,7 +51,11 @@ async fn fifty_kills_under_load_lose_nothing_and_the_books_agree() {
     std::fs::write(&config, config_text(&dir, &sandbox, &merchant, port, &Wishes::default())).unwrap();
     let client = client_at(&format!("http://127.0.0.1:{port}"), "key_test", KEY, &clock);
     let acknowledged = Mutex::new(BTreeMap::new());
-    for round in 0..ROUNDS {
+    // On a slow machine few charges are made in a round: it goes on until there is enough to lose.
+    for round in 0..ROUNDS_MAX {
+        if round >= ROUNDS && acknowledged.lock().unwrap().len() > ACKNOWLEDGED_MIN {
+            break;
+        }
         let daemon = Daemon::start(&config);
         ready(&client).await;
         let load = futures_util::future::join_all((0..AT_ONCE).map(|n| load(&client, round, n, &acknowledged)));
@@ -62,7 +68,7 @@ async fn fifty_kills_under_load_lose_nothing_and_the_books_agree() {
     ready(&client).await;
     sandbox.set_payers(PayerHabits::default());
     let acknowledged = acknowledged.into_inner().unwrap();
-    assert!(acknowledged.len() > 100, "only {} charges were acknowledged", acknowledged.len());
+    assert!(acknowledged.len() > ACKNOWLEDGED_MIN, "only {} charges were acknowledged", acknowledged.len());
     for (no, id) in &acknowledged {
         let (status, charge) = client.get(&format!("/v1/charges/{id}")).await.unwrap();
         assert_eq!(

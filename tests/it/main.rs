@@ -16,4 +16,6 @@ mod reconcile;
 mod refunds;
 mod restart;
 mod retry;
+mod rotation;
+mod router;
 mod world;

@@ -2,18 +2,20 @@
 
 use crate::merchant::Merchant;
 use serde_json::{Value, json};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::OnceCell;
-use tongdao::client::MerchantClient;
+use tongdao::client::{Ask, MerchantClient, Verb, Way, ask};
 use tongdao::clock::SystemClock;
 use tongdao::config::Config;
 use tongdao::daemon::{self, Running};
 use tongdao::ports::Clock as _;
+use tongdao::reload::{ReloadRefused, Reloaded};
 use tongdao_core::secret::Secret;
 use tongdao_sandbox::{
     Clock, Fault, FaultKind, FaultScope, FaultSetting, Operation, Options, ProviderName, Sandbox, ScanRequest, Scanned,
+    WechatpayAccount,
 };
 
 pub const WEBHOOK_SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -26,7 +28,7 @@ pub struct World {
     pub merchant: Merchant,
     pub clock: SystemClock,
     pub client: MerchantClient,
-    config: String,
+    config: PathBuf,
     dir: tempfile::TempDir,
 }
 
@@ -39,6 +41,10 @@ pub struct Wishes {
     pub channel: &'static str,
     /// Texts of the configuration and what stands there instead.
     pub instead: Vec<(&'static str, String)>,
+    /// What stands behind the usual configuration.
+    pub more: &'static str,
+    /// Another account that the sandbox's WeChat Pay knows.
+    pub second_wechat: bool,
 }
 
 impl World {
@@ -49,10 +55,11 @@ impl World {
     pub async fn with(wishes: Wishes) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = SystemClock::new();
-        let sandbox = start_sandbox(&clock).await;
+        let sandbox = start_sandbox_with(&clock, wishes.second_wechat).await;
         let merchant = Merchant::start(WEBHOOK_SECRET.to_vec()).await;
         let port = free_port();
-        let config = config_text(&dir, &sandbox, &merchant, port, &wishes);
+        let config = dir.path().join("test.toml");
+        std::fs::write(&config, config_text(&dir, &sandbox, &merchant, port, &wishes)).unwrap();
         let daemon = start_daemon(&config, &clock).await;
         let client = client(&daemon, "key_test", KEY, &clock);
         Self { daemon: Some(daemon), sandbox, merchant, clock, client, config, dir }
@@ -65,14 +72,57 @@ impl World {
         self.daemon = Some(start_daemon(&self.config, &self.clock).await);
     }
 
+    /// Changes the configuration file and lets the daemon read it again.
+    pub async fn reload(&self, usual: &str, instead: &str) -> Result<Reloaded, ReloadRefused> {
+        let before = std::fs::read_to_string(&self.config).unwrap();
+        assert!(before.contains(usual), "nothing to replace: {usual}");
+        std::fs::write(&self.config, before.replacen(usual, instead, 1)).unwrap();
+        let reloaded = self.daemon.as_ref().unwrap().reloader.reload(false, "test").await;
+        if reloaded.is_err() {
+            std::fs::write(&self.config, before).unwrap();
+        }
+        reloaded
+    }
+
+    /// The text of a channel in the configuration file, up to the next one.
+    pub fn channel_text(&self, id: &str, next: &str) -> String {
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        let at = |id: &str| text.find(&format!("[[channels]]\nid = \"{id}\"")).unwrap();
+        text[at(id)..at(next)].to_owned()
+    }
+
+    /// What an admin path answers to a body: 200 or 201.
+    pub async fn admin_post(&self, path: &str, body: &Value) -> Value {
+        let way = Way::Socket(self.directory().join("admin.sock"));
+        let asked = Ask { path, verb: Verb::Post(body), token: None, deadline: Duration::from_secs(10) };
+        let answer = ask(&way, asked).await.unwrap();
+        assert!(matches!(answer.status, 200 | 201), "{path}: {}", answer.body);
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// What an admin path answers.
+    pub async fn admin(&self, path: &str) -> Value {
+        let way = Way::Socket(self.directory().join("admin.sock"));
+        let asked = Ask { path, verb: Verb::Get, token: None, deadline: Duration::from_secs(10) };
+        let answer = ask(&way, asked).await.unwrap();
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        serde_json::from_str(&answer.body).unwrap_or(Value::String(answer.body))
+    }
+
+    /// How a channel stands.
+    pub async fn channel(&self, id: &str) -> Value {
+        let channels = self.admin("/admin/v1/channels").await;
+        channels["data"].as_array().unwrap().iter().find(|channel| channel["id"] == id).unwrap().clone()
+    }
+
     /// Where the daemon keeps its store and its admin socket.
     pub fn directory(&self) -> &std::path::Path {
         self.dir.path()
     }
 
     /// What the daemon was configured with.
-    pub fn config_text(&self) -> &str {
-        &self.config
+    pub fn config_text(&self) -> String {
+        std::fs::read_to_string(&self.config).unwrap()
     }
 
     pub fn advance_s(&self, s: i64) {
@@ -214,6 +264,10 @@ pub fn client_at(base_url: &str, key_id: &str, key: &str, clock: &SystemClock) -
 }
 
 pub async fn start_sandbox(clock: &SystemClock) -> Sandbox {
+    start_sandbox_with(clock, false).await
+}
+
+async fn start_sandbox_with(clock: &SystemClock, second_wechat: bool) -> Sandbox {
     static KEYS: OnceCell<()> = OnceCell::const_new();
     let keys_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("it-keys");
     let options = |clock: &SystemClock| {
@@ -221,21 +275,34 @@ pub async fn start_sandbox(clock: &SystemClock) -> Sandbox {
         let mut options = Options::new(&keys_dir);
         options.clock = Clock::new(move || clock.now().0);
         options.callback_unit_ms = 20;
+        let (mch_id, app_id) = ("1900000002".into(), "wx5a2d0c4e1f8b7a64".into());
+        options.accounts.wechatpay.push(WechatpayAccount { mch_id, app_id });
         options
     };
     // Keys are made once for all tests.
     KEYS.get_or_init(|| async { Sandbox::start(options(clock)).await.unwrap().stop().await }).await;
-    Sandbox::start(options(clock)).await.unwrap()
+    let mut options = options(clock);
+    options.accounts.wechatpay.truncate(if second_wechat { 2 } else { 1 });
+    Sandbox::start(options).await.unwrap()
 }
 
-async fn start_daemon(config: &str, clock: &SystemClock) -> Running {
-    let config = Config::read("test.toml", config, &Default::default(), tongdao_providers::REGISTRY);
+async fn start_daemon(config: &Path, clock: &SystemClock) -> Running {
+    let config = Config::load_with(Some(config), &Default::default(), tongdao_providers::REGISTRY);
     let config = config.unwrap_or_else(|faults| panic!("{faults}"));
     daemon::start(config, clock.clone()).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// A free port below those that the kernel gives to anybody who asks for one, so that no other connection takes it
+/// before the daemon does; each is handed out once in this process.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static HANDED_OUT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 9_000).unwrap();
+    loop {
+        let port = 20_000 + (first + HANDED_OUT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 pub fn config_text(
@@ -265,5 +332,6 @@ pub fn config_text(
         assert!(text.contains(usual), "nothing to replace: {usual}");
         text.replace(usual, other)
     });
+    let template = format!("{template}{}", wishes.more);
     filled.iter().fold(template, |text, (name, value)| text.replace(&format!("@{name}@"), value))
 }

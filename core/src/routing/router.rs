@@ -43,6 +43,8 @@ use suspicion::Verdict;
 #[derive(Debug, Clone)]
 pub struct Router {
     margin: f64,
+    /// Whether a few payments go where nobody looked for a while.
+    explores: bool,
     channels: Vec<Channel>,
     /// How long payers take, over all channels: the shape that a channel starts with.
     delays: Delays,
@@ -77,6 +79,7 @@ impl Router {
         let channels = terms.into_iter().take(CHANNELS_MAX).map(Channel::new).collect();
         Self {
             margin: margin.max(1e-6),
+            explores: true,
             channels,
             delays: Delays::new(),
             retries: 100.0,
@@ -84,6 +87,12 @@ impl Router {
             one_cause: OneCause::default(),
             changes: Changes::default(),
         }
+    }
+
+    /// What a paid order is worth, as a share of it, and whether a few payments explore: the configuration changed.
+    pub const fn configure(&mut self, margin: f64, explores: bool) {
+        self.margin = margin.max(1e-6);
+        self.explores = explores;
     }
 
     /// Adds a channel and gives back its place, which never changes; none when there are `CHANNELS_MAX` already.
@@ -145,6 +154,7 @@ impl Router {
                 self.believe(channel, doubt, now);
             }
             Input::Refused { channel } => self.with(channel, now, |c| c.refused(now)),
+            Input::Void { channel } => self.with(channel, now, Channel::void),
             Input::Misconfigured { channel } => {
                 let doubt = self.with(channel, now, Channel::misconfigured);
                 self.believe(channel, doubt, now);

@@ -19,7 +19,7 @@ fn the_payment() -> Payment {
         provider_trade_no: QUERY_ID.into(),
         amount: Money::cny(8888),
         paid_at: Some(NOW.plus_s(5)),
-        settled_on: None,
+        settled_on: Some("2026-03-01".parse().unwrap()),
         refunded: 0,
     }
 }

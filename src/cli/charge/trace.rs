@@ -5,7 +5,7 @@
 
 use crate::cli::documents::{ChargeDoc, EventDoc, FailureDoc};
 use crate::cli::out::{Out, Tone};
-use crate::cli::show;
+use crate::cli::{route, show};
 use serde_json::Value;
 
 /// The whole timeline.
@@ -58,7 +58,7 @@ fn what(charge: &ChargeDoc, event: &EventDoc) -> String {
     let failure = || failure(event.data.get("error"));
     match event.kind.as_str() {
         "charge_created" => format!("{} {}, {}", show::yuan(number("amount")), charge.currency, charge.subject),
-        "attempt_creating" => format!("{}, because: {}", attempt(), text("chosen_because")),
+        "attempt_creating" => format!("{}, because: {}", attempt(), because(charge, event)),
         "attempt_pending" => format!("{} gave a code", attempt()),
         "attempt_failed" => format!("{} refused: {}", attempt(), failure()),
         "attempt_unknown" => format!("{} did not answer clearly: {}", attempt(), failure()),
@@ -95,6 +95,14 @@ fn attempt(charge: &ChargeDoc, id: &str) -> String {
     known.map_or_else(|| id.to_owned(), |attempt| format!("#{} {}", attempt.seq, attempt.channel))
 }
 
+/// The stored decision as `route explain` would tell it; of a charge without one, the word of the step.
+fn because(charge: &ChargeDoc, event: &EventDoc) -> String {
+    let text = |name: &str| event.data.get(name).and_then(Value::as_str).unwrap_or_default();
+    let attempt = charge.attempts.iter().find(|attempt| attempt.id == text("attempt"));
+    let decided = attempt.map(|attempt| &attempt.route).filter(|route| !route.candidates.is_empty());
+    decided.map_or_else(|| text("chosen_because").to_owned(), route::in_short)
+}
+
 fn failure(written: Option<&Value>) -> String {
     let failure = written.and_then(|failure| serde_json::from_value::<FailureDoc>(failure.clone()).ok());
     let failure = failure.unwrap_or_default();
@@ -115,7 +123,9 @@ mod tests {
         serde_json::from_value(json!({
             "id": "ch_01", "merchant": "m_demo", "merchant_order_no": "order-1", "amount": 1999, "currency": "CNY",
             "subject": "演示月卡", "status": "paid", "stage": "completed", "created_at": "2025-12-17T11:33:20.000Z",
-            "attempts": [{"id": "at_1", "seq": 1, "channel": "wechat-main"}, {"id": "at_2", "seq": 2, "channel": "alipay-main"}]
+            "attempts": [{"id": "at_1", "seq": 1, "channel": "wechat-main", "route": {"chosen_because": "score", "reason": "best",
+                "candidates": [{"channel": "wechat-main", "score": 0.9512}, {"channel": "alipay-main", "score": 0.9301},
+                               {"channel": "unionpay-main", "excluded": "method"}]}}, {"id": "at_2", "seq": 2, "channel": "alipay-main"}]
         }))
         .unwrap()
     }

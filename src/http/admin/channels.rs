@@ -9,10 +9,11 @@ use crate::clock::rfc3339;
 use crate::config::Channel;
 use crate::flow::{ChannelView, Flow};
 use crate::http::dto::Page;
+use crate::http::words;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use tongdao_core::routing::Exclusion;
+use tongdao_core::routing::{Exclusion, Standing};
 use utoipa::ToSchema;
 
 /// A configured account at a provider, as it stands now.
@@ -30,10 +31,19 @@ pub(super) struct ChannelDocument {
     state: &'static str,
     /// Why it could not be chosen now.
     excluded: Option<&'static str>,
-    /// Its rank among the channels; 0 when it could not be chosen.
+    /// What a try there is worth, as a share of the order's margin; 0 when it could not be chosen.
     score: f64,
-    /// The share of calls that it answers, 0 to 1.
+    /// The share of calls that it accepts, 0 to 1.
     health: f64,
+    /// The share of its orders that end paid, 0 to 1.
+    converts: Option<f64>,
+    /// Whether the router has it in, out, due for a probe, or coming back by degrees.
+    #[schema(value_type = Option<words::Standing>)]
+    standing: Option<&'static str>,
+    /// Its callbacks are late: its orders are asked about instead.
+    news_is_late: bool,
+    /// Calls that may go to it at once; null when nothing limits it.
+    tokens: Option<i64>,
     /// The share of today's payments that came through it, 0 to 1.
     share: f64,
     /// Calls that wait for their answer.
@@ -133,6 +143,10 @@ fn document(flow: &Flow, channel: &Channel, paid_today: i64) -> ChannelDocument 
         excluded: seen.as_ref().and_then(|seen| seen.excluded).map(Exclusion::as_str),
         score: seen.as_ref().map_or(0.0, |seen| seen.score),
         health: seen.as_ref().map_or(0.0, |seen| seen.health),
+        converts: seen.as_ref().and_then(|seen| seen.converts),
+        standing: seen.as_ref().and_then(|seen| seen.standing).map(Standing::as_str),
+        news_is_late: flow.channels().judged(&channel.id, flow.clock.now()).is_some_and(|view| view.news_is_late),
+        tokens: seen.as_ref().and_then(|seen| seen.tokens),
         share: ratio(view.day_count, paid_today).unwrap_or(0.0),
         in_flight: flow.metrics.in_flight(&channel.id),
         capacity: CapacityDocument {

@@ -53,7 +53,8 @@ pub(super) async fn handle_explain(
 ) -> Result<Json<ExplainedDocument>, Problem> {
     let bytes = body::read(&headers, body, BODY_MAX).await?;
     let Explaining { amount, scene, payer, channel } = read_explain(&bytes, &admin.flow.config())?;
-    let wanted = Wanted { amount, scene, payer: &payer, pin: channel.as_ref(), provider: None, tried: &[] };
+    let wanted =
+        Wanted { amount, scene, payer: &payer, merchant: None, pin: channel.as_ref(), provider: None, tried: &[] };
     let decision = admin.flow.decide(&wanted);
     let channel = decision.channel.as_ref().map(ToString::to_string);
     Ok(Json(ExplainedDocument { channel, route: RouteDocument::of(&decision) }))

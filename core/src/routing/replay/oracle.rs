@@ -196,6 +196,7 @@ impl Routes for Oracle<'_> {
             | Input::Failed { channel, .. }
             | Input::TimedOut { channel, .. }
             | Input::Refused { channel }
+            | Input::Void { channel }
             | Input::Misconfigured { channel } => self.channels[channel].in_flight -= 1.0,
             Input::Accepted { .. } | Input::Paid { .. } | Input::Expired { .. } | Input::Queried { .. } => {}
         }

@@ -77,7 +77,8 @@ impl Routes for StaticBreaker {
             | Input::Misconfigured { .. }
             | Input::Paid { .. }
             | Input::Expired { .. }
-            | Input::Queried { .. } => {}
+            | Input::Queried { .. }
+            | Input::Void { .. } => {}
         }
     }
 

@@ -31,6 +31,22 @@ pub enum Standing {
     Returning,
 }
 
+impl Standing {
+    /// All standings.
+    pub const ALL: [Self; 4] = [Self::In, Self::Out, Self::ProbeDue, Self::Returning];
+
+    /// The word used in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+            Self::ProbeDue => "probe_due",
+            Self::Returning => "returning",
+        }
+    }
+}
+
 /// Why a channel was taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -41,6 +57,18 @@ pub enum Cause {
     Conversion,
     /// Our account there is wrong.
     Account,
+}
+
+impl Cause {
+    /// What it is in words, for the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Calls => "its calls fail",
+            Self::Conversion => "its orders are not paid",
+            Self::Account => "our account there is wrong",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

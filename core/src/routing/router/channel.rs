@@ -75,6 +75,12 @@ impl Channel {
         self.breaker.unanswered();
     }
 
+    /// A call that shows nothing: it is on its way no more, and another may be the probe.
+    pub(super) fn void(&mut self) {
+        self.limiter.failed();
+        self.breaker.unanswered();
+    }
+
     pub(super) fn accepted(&mut self, order: u64, latency_ms: Option<i64>, now: UnixMillis) {
         self.conversion.accepted(order, now);
         let Some(latency_ms) = latency_ms else { return };

@@ -236,7 +236,7 @@ impl Router {
     fn look_around(&self, offers: &[Offer], best: f64, seed: u64) -> Option<usize> {
         let hot = |o: &Offer| self.channels.get(o.place).is_some_and(|c| c.conversion.is_hot());
         let drawn = unit(seed, 3);
-        if drawn >= explore::share(true) || drawn >= explore::share(offers.iter().any(hot)) {
+        if !self.explores || drawn >= explore::share(true) || drawn >= explore::share(offers.iter().any(hot)) {
             return None;
         }
         let fits = offers.iter().filter(|o| o.admitted && o.has_room);

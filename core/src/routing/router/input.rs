@@ -82,6 +82,11 @@ pub enum Input {
         /// The channel.
         channel: usize,
     },
+    /// The call ended, or was never made, and says nothing about the channel: the fault is ours or the payer's.
+    Void {
+        /// The channel.
+        channel: usize,
+    },
     /// The order was paid, as a callback or a regular query says.
     Paid {
         /// The channel.

@@ -97,10 +97,12 @@ fn plant(n: u32, on: i64, fate: Fate, back: bool) -> Planted {
             Planted { entry: Some(own), lines: Vec::new(), wanted: vec![(on, "carried_over", false)] }
         }
         Fate::RefundUnheard | Fate::RefundBounced | Fate::RefundSpent => {
-            let (status, stated, place) = match fate {
-                Fate::RefundUnheard => (EntryStatus::Called, LineStatus::Done, "status_differs"),
-                Fate::RefundBounced => (EntryStatus::Succeeded, LineStatus::Failed, "status_differs"),
-                _ => (EntryStatus::Failed, LineStatus::Failed, "matched"),
+            let (status, stated, place) = if fate == Fate::RefundUnheard {
+                (EntryStatus::Called, LineStatus::Done, "status_differs")
+            } else if fate == Fate::RefundBounced {
+                (EntryStatus::Succeeded, LineStatus::Failed, "status_differs")
+            } else {
+                (EntryStatus::Failed, LineStatus::Failed, "matched")
             };
             let own = refund(n, day(on), status);
             let line = StatementLine { status: stated, ..line_of(&own) };
