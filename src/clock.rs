@@ -5,6 +5,7 @@
 #![allow(clippy::disallowed_methods)]
 
 use crate::ports::{Clock, Io};
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -69,27 +70,40 @@ pub fn rfc3339(at: UnixMillis) -> String {
     jiff::Timestamp::from_millisecond(at.0).map_or_else(|_| String::new(), |at| format!("{at:.3}"))
 }
 
+thread_local! {
+    static PLAYED: Cell<Option<Duration>> = const { Cell::new(None) };
+}
+
+/// Lets a simulation play the monotonic clock of its own thread: watches that start from now on run by it.
+#[doc(hidden)]
+pub fn play_monotonic(at: Option<Duration>) {
+    PLAYED.set(at);
+}
+
 /// Measures how long something took, by the monotonic clock.
 #[derive(Debug, Clone, Copy)]
-pub struct Stopwatch(Instant);
+pub struct Stopwatch(Result<Duration, Instant>);
 
 impl Stopwatch {
     /// Starts now.
     #[must_use]
     pub fn start() -> Self {
-        Self(Instant::now())
+        Self(PLAYED.get().ok_or_else(Instant::now))
     }
 
     /// The time since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        self.0.elapsed()
+        match self.0 {
+            Ok(played) => PLAYED.get().unwrap_or(played).saturating_sub(played),
+            Err(started) => started.elapsed(),
+        }
     }
 
     /// The time since the start in whole milliseconds.
     #[must_use]
     pub fn elapsed_ms(&self) -> i64 {
-        i64::try_from(self.0.elapsed().as_millis()).unwrap_or(i64::MAX)
+        i64::try_from(self.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 }
 

@@ -46,7 +46,9 @@ pub async fn run_timers(flow: Arc<Flow>, tasks: Tasks) {
         tasks: tasks.clone(),
     };
     loop {
+        // In order, not by lot: a run that is repeated takes the same course.
         tokio::select! {
+            biased;
             () = tasks.stopped() => return,
             () = worker.round() => {}
         }
@@ -84,6 +86,7 @@ impl Worker {
         // What is due and not engaged rests; a look each second finds it again.
         let wake_at = next.filter(|at| *at > now).unwrap_or(now.plus_ms(LOOK_EVERY_MS)).min(now.plus_ms(LOOK_EVERY_MS));
         tokio::select! {
+            biased;
             () = self.flow.timers_moved() => {}
             () = self.finished.notified() => {}
             () = self.flow.clock.sleep_until(wake_at) => {}

@@ -74,6 +74,16 @@ tests() {
   cargo test --workspace --locked --offline --no-fail-fast
 }
 
+# Thirty thousand charges in worlds where everything goes wrong, with the binary that the tests left behind.
+sim() {
+  cargo test --quiet --locked --offline -p tongdao --test sim -- --charges 30000 --jobs "$(nproc)"
+}
+
+# Defects on purpose: the simulation must see every one of them.
+defects() {
+  cargo test --quiet --locked --offline -p tongdao --test sim --features planted -- --defects --jobs "$(nproc)"
+}
+
 # The built-in configuration as a stranger meets it: the daemon starts in an empty directory, makes its keys, answers, and
 # leaves an intact journal. Only its ports are moved, so that a daemon on the usual ones is not in the way.
 config() {
@@ -157,6 +167,8 @@ stage tools tools
 stage fmt fmt
 stage clippy clippy
 stage tests tests
+stage sim sim
+stage defects defects
 stage config config
 stage demo demo
 stage deny deny
@@ -176,6 +188,8 @@ add_counts() {
   passed=$((passed + ran)) failed=$((failed + broke)) skipped=$((skipped + left))
 }
 add_counts tests '^test result:'
+add_counts sim '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'
+add_counts defects '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'
 add_counts peers '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'
 
 printf '\n%s s in all\n' "$SECONDS"

@@ -9,6 +9,7 @@
 use crate::day::Day;
 use crate::effect::{Effect, EffectKey, Event, EventKind, Source, Step};
 use crate::ids::{AttemptId, ChannelId, ProviderId};
+use crate::planted::{Defect, planted};
 use crate::provider::{CodeLife, Failure, Outcome, Pay, Payment, Scene};
 use crate::routing::Decision;
 use crate::time::UnixMillis;
@@ -238,7 +239,8 @@ impl Attempt {
     }
 
     fn reported(mut self, outcome: Outcome, source: Source, now: UnixMillis) -> Result<Step<Self>, AttemptRefused> {
-        if !self.status.is_open() {
+        let reopens = planted(Defect::ClosedAttemptReopens) && self.status == AttemptStatus::Closed;
+        if !self.status.is_open() && !reopens {
             return Err(AttemptRefused::Ended);
         }
         match outcome {
@@ -249,6 +251,9 @@ impl Attempt {
                 Ok(self.failed(failure, now))
             }
             Outcome::Unknown(failure) if source == Source::Create && self.status == AttemptStatus::Creating => {
+                if planted(Defect::TimeoutIsFailure) {
+                    return Ok(self.failed(failure, now));
+                }
                 Ok(self.unknown(failure, now))
             }
             Outcome::Absent if source == Source::Create && self.status == AttemptStatus::Creating => {
@@ -324,7 +329,8 @@ impl Attempt {
     /// An order that the provider does not have two minutes after an undecided create never reached it; its code was
     /// shown to nobody.
     fn is_proved_absent(&self, now: UnixMillis) -> bool {
-        self.pay.is_none() && now.since_ms(self.created_at) >= ABSENT_PROVES_AFTER_MS
+        let waited = now.since_ms(self.created_at) >= ABSENT_PROVES_AFTER_MS;
+        self.pay.is_none() && (waited || planted(Defect::AbsentIsProof))
     }
 
     /// The next look at it.

@@ -6,6 +6,7 @@
 
 use crate::effect::{Effect, EffectKey, Event, EventKind, Step};
 use crate::ids::EventId;
+use crate::planted::{Defect, planted};
 use crate::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
@@ -249,7 +250,7 @@ impl Delivery {
             Answer::Undeliverable(detail) => self.failed(detail, now),
             Answer::Refused(detail) => self.again(detail, now),
             Answer::Doubtful(detail) => {
-                self.doubt = true;
+                self.doubt = !planted(Defect::DoubtForgotten);
                 self.again(detail, now)
             }
         }

@@ -13,6 +13,8 @@ pub mod effect;
 pub mod ids;
 pub mod money;
 pub mod overrides;
+#[doc(hidden)]
+pub mod planted;
 pub mod provider;
 pub mod reconcile;
 pub mod refund;

@@ -6,6 +6,7 @@
 
 use crate::effect::{Effect, EffectKey, Event, EventKind, Step};
 use crate::ids::{AttemptId, RefundId};
+use crate::planted::{Defect, planted};
 use crate::provider::{ErrorClass, Failure, RefundOutcome, RefundRules};
 use crate::time::UnixMillis;
 use serde::{Deserialize, Serialize};
@@ -294,6 +295,7 @@ impl Refund {
                 return Err(RefundRefused::AmountDiffers);
             }
             RefundOutcome::Succeeded { .. } => self.succeeded(now),
+            RefundOutcome::Pending if planted(Defect::AcceptedRefundIsDone) => self.succeeded(now),
             RefundOutcome::Pending => {
                 self.ask_first = true;
                 self.error = None;
@@ -328,6 +330,9 @@ impl Refund {
                 self.ask_first = true;
                 self.error = Some(failure);
                 self.wait(Vec::new(), now)
+            }
+            RefundOutcome::Unknown(failure) if planted(Defect::RefundNumberAfterDoubt) => {
+                self.next_number(failure, now)
             }
             RefundOutcome::Unknown(failure) => {
                 self.ask_first = true;

@@ -10,6 +10,7 @@ use tongdao_core::attempt::Attempt;
 use tongdao_core::charge::{Charge, derived_number};
 use tongdao_core::effect::{BreakDraft, BreakKind, Effect, EffectKey, Step};
 use tongdao_core::ids::{BreakId, ProviderId};
+use tongdao_core::planted::{Defect, planted};
 use tongdao_core::refund::Refund;
 use tongdao_core::time::UnixMillis;
 
@@ -43,6 +44,8 @@ fn timers_of(step: &Step<Charge>, fired: Option<EffectKey>) -> BTreeMap<EffectKe
     let mut timers: BTreeMap<EffectKey, Option<UnixMillis>> = fired.into_iter().map(|key| (key, None)).collect();
     for effect in &step.effects {
         match (effect, effect.due()) {
+            (_, Some((EffectKey::Attempt(_), _))) if planted(Defect::AttemptTimerDropped) => {}
+            (_, Some((EffectKey::Webhook(_), _))) if planted(Defect::WebhookTimerDropped) => {}
             (_, Some((key, at))) => {
                 timers.insert(key, Some(at));
             }
@@ -98,6 +101,9 @@ fn refund_claims(charge: &Charge, refund: &Refund) -> Vec<Claim> {
 
 fn credit_of(charge: &Charge, effect: &Effect) -> Option<[Claim; 2]> {
     let Effect::Credit { attempt, provider_trade_no } = effect else { return None };
+    if planted(Defect::CreditUnclaimed) {
+        return None;
+    }
     let attempt = charge.attempt(*attempt)?;
     let trade_no = provider_trade_no.clone();
     let credit = Reference::Credit(attempt.provider.clone(), attempt.account.clone(), trade_no.clone());
@@ -108,6 +114,9 @@ fn credit_of(charge: &Charge, effect: &Effect) -> Option<[Claim; 2]> {
 }
 
 fn breaks_of(charge: &Charge, step: &Step<Charge>) -> Vec<Break> {
+    if planted(Defect::BreakForgotten) {
+        return Vec::new();
+    }
     let now = step.events.last().map_or(charge.created_at, |event| event.at);
     let drafts = step.effects.iter().filter_map(|effect| match effect {
         Effect::OpenBreak(draft) => Some(draft),

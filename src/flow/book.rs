@@ -30,6 +30,8 @@ use tongdao_core::time::UnixMillis;
 
 /// Records read or written at once.
 const PAGE: usize = 1_000;
+/// Lines that become one batch.
+const LINES_AT_ONCE: usize = if cfg!(test) { 3 } else { 2_048 };
 /// Fees that differ on more lines of a day than this are one matter: the contract says another fee than we do. The
 /// lines beyond keep their place and open no break of their own.
 const FEE_BREAKS_MAX: u64 = 1_000;
@@ -88,6 +90,10 @@ pub struct Booking {
     touched: BTreeSet<Day>,
     /// Lines whose fee differs.
     fees: u64,
+    /// Lines to be booked with the next ones.
+    waiting: Vec<StatementLine>,
+    /// What was booked last, to be written.
+    written: Option<Batch>,
 }
 
 /// A day whose lines and entries all have their places.
@@ -95,7 +101,7 @@ pub struct Booking {
 pub struct Booked {
     /// The books, which add up.
     pub books: Books,
-    /// Whom to ask about entries that no line names.
+    /// Whom to ask about the last lines, and about entries that no line names.
     pub repairs: Vec<Repair>,
     /// Other days that may stand otherwise now, this one aside: settle them.
     pub touched: BTreeSet<Day>,
@@ -119,16 +125,33 @@ impl Booking {
             owed,
             touched: BTreeSet::new(),
             fees: 0,
+            waiting: Vec::new(),
+            written: None,
         })
     }
 
-    /// Books a chunk of the file's lines, in the file's order, and answers whom to ask about them.
+    /// Books some of the file's lines, in the file's order, and answers whom to ask about what was booked. Few lines
+    /// wait for the next ones; the last wait for `finish`.
     ///
     /// # Errors
     /// The store's; the run is over then.
     pub async fn book(&mut self, lines: Vec<StatementLine>, now: UnixMillis) -> Result<Vec<Repair>, BookError> {
+        self.waiting.extend(lines);
+        if self.waiting.len() < LINES_AT_ONCE {
+            return Ok(Vec::new());
+        }
+        self.book_waiting(now).await
+    }
+
+    /// Finds what is known of the lines that wait while the store still writes those before them.
+    async fn book_waiting(&mut self, now: UnixMillis) -> Result<Vec<Repair>, BookError> {
         let store = Arc::clone(&self.store);
-        let found = facts::find(store.as_ref(), &self.order, lines).await?;
+        let lines = std::mem::take(&mut self.waiting);
+        let written = write(store.as_ref(), self.written.take());
+        // The write is begun first; it goes on while the reads below keep this thread.
+        let (written, found) = tokio::join!(written, facts::find(store.as_ref(), &self.order, lines));
+        written?;
+        let found = found?;
         let mut batch = Batch::default();
         let mut repairs = BTreeSet::new();
         let mut of_chunk = BTreeSet::new();
@@ -146,7 +169,7 @@ impl Booking {
             let reconciliation = self.order.id();
             batch.lines.push(LineWrite { reconciliation, line: place.line, was_open: false, breach });
         }
-        store.commit(batch, Urgency::Vital).await?;
+        self.written = Some(batch);
         repairs.remove(&Repair::Nothing);
         Ok(repairs.into_iter().collect())
     }
@@ -157,7 +180,9 @@ impl Booking {
     /// # Errors
     /// `DoNotAdd` when the places do not add up, or the store's.
     pub async fn finish(mut self, now: UnixMillis) -> Result<Booked, BookError> {
-        let repairs = self.place_unlined(now).await?;
+        let mut repairs = self.book_waiting(now).await?;
+        write(self.store.as_ref(), self.written.take()).await?;
+        repairs.extend(self.place_unlined(now).await?);
         breaks::sweep(self.store.as_ref(), &self.order, now).await?;
         self.books.check()?;
         let mut touched = self.touched;
@@ -227,6 +252,13 @@ impl Booking {
             self.touched.insert(entry.day);
             batch.strays.push(stray_of(&self.order, one, entry.day));
         }
+    }
+}
+
+async fn write(store: &dyn Store, batch: Option<Batch>) -> Result<(), StoreError> {
+    match batch {
+        Some(batch) => store.commit(batch, Urgency::Vital).await,
+        None => Ok(()),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::ports::{Break, BreakStatus, Owner, Reference};
 use tongdao_core::charge::Input;
 use tongdao_core::effect::{BreakKind, Source};
 use tongdao_core::ids::ChannelId;
+use tongdao_core::planted::{Defect, planted};
 use tongdao_core::provider::{
     CallbackRequest, HttpReply, Notice, NoticeKind, Outcome, Payment, RefundNotice, RefundOutcome, Rejected, Verdict,
 };
@@ -53,7 +54,7 @@ impl Flow {
             }
             Err(error) => {
                 tracing::error!(channel = %channel.id, %error, "a genuine callback could not be stored");
-                Verdict::TryLater
+                if planted(Defect::AcknowledgeBeforeCommit) { Verdict::Accepted } else { Verdict::TryLater }
             }
         }
     }

@@ -15,6 +15,7 @@ use tongdao_core::charge::{Charge, Input, Topic};
 use tongdao_core::delivery::{Answer, Report};
 use tongdao_core::effect::EffectKey;
 use tongdao_core::ids::{ChargeId, EventId};
+use tongdao_core::planted::{Defect, planted};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Tries in flight to one merchant: a slow shop holds up nobody else.
@@ -44,7 +45,8 @@ impl Flow {
         let _sending = sending.transpose()?;
         // Whoever fences holds the same name over its commit: read again behind it.
         let charge = self.charge(id).await?;
-        if topic == Topic::ChargePaid && !charge.delivery.is_owed() {
+        let owed = charge.delivery.is_owed() || planted(Defect::DeliverAfterFence);
+        if topic == Topic::ChargePaid && !owed {
             self.clear(id, fired).await?;
             return Ok(());
         }
@@ -70,7 +72,7 @@ impl Flow {
         let changed = self.change(id, &[Input::Delivery(report)], Along::default()).await?;
         // Judged on what was committed: the fence may have been set while this report was on its way, and a merchant
         // that is answered 200 hands over.
-        if delivered && changed.charge.delivery.fenced {
+        if delivered && changed.charge.delivery.fenced && !planted(Defect::DeliverAfterFence) {
             return Err(tongdao_core::charge::Refused::DeliveryFenced.into());
         }
         Ok(changed.charge)
@@ -108,7 +110,8 @@ impl Flow {
 
     async fn post(&self, charge: &Charge, event: EventId, topic: Topic) -> Answer {
         let config = self.config.load();
-        let Some(merchant) = config.merchants.iter().find(|merchant| merchant.id == charge.merchant) else {
+        let of_charge = |merchant: &&Merchant| merchant.id == charge.merchant || planted(Defect::AnyMerchantsWebhook);
+        let Some(merchant) = config.merchants.iter().find(of_charge) else {
             return Answer::Refused("the merchant is not configured any more".to_owned());
         };
         let body = self.webhook_body(charge, event, topic);
@@ -127,7 +130,7 @@ impl Flow {
 
     fn webhook_headers(&self, merchant: &Merchant, event: EventId, body: &[u8]) -> Vec<(String, String)> {
         let timestamp = self.clock.now().as_secs().to_string();
-        let id = event.to_string();
+        let id = if planted(Defect::WebhookNumberChanges) { self.nonce().0 } else { event.to_string() };
         let secrets = merchant.webhook_secrets.iter().map(crate::config::Credential::bytes);
         let signature = super::webhook_body::signatures(secrets, &id, &timestamp, body);
         [

@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use tongdao_core::charge::{Charge, ChargeStatus, NewCharge};
 use tongdao_core::effect::Step;
 use tongdao_core::ids::MerchantId;
+use tongdao_core::planted::{Defect, planted};
 
 const ROUTE: &str = "charges";
 
@@ -69,6 +70,9 @@ impl Flow {
         let mut claims = vec![Claim { reference: number, owner: owner.clone() }];
         let key = key_reference(&asked.new.merchant, asked.idempotency_key.as_deref());
         claims.extend(key.map(|reference| Claim { reference, owner }));
+        if planted(Defect::OrderNumberUnclaimed) {
+            claims.clear();
+        }
         let Some(_held) = self.busy.hold(collecting(asked.new.id)) else {
             return Err(FlowError::InProgress { retry_after_s: 1 });
         };

@@ -10,6 +10,7 @@ use crate::ports::{Claim, Owner, Reference};
 use tongdao_core::charge::{Charge, Input};
 use tongdao_core::effect::EffectKey;
 use tongdao_core::ids::{AttemptId, ChargeId, RefundId};
+use tongdao_core::planted::{Defect, planted};
 use tongdao_core::provider::{ErrorClass, Failure, RefundOutcome, RefundRules};
 use tongdao_core::refund::{NewRefund, Refund, RefundKind};
 
@@ -65,7 +66,9 @@ impl Flow {
         let quiet = self.busy.hold(sending(asked.charge));
         let sending = quiet.is_none();
         let owner = Owner::Request(asked.request_hash, asked.charge);
-        let along = Along { claims: vec![Claim { reference: number, owner }], ..Along::default() };
+        let claims =
+            if planted(Defect::RefundNumberUnclaimed) { Vec::new() } else { vec![Claim { reference: number, owner }] };
+        let along = Along { claims, ..Along::default() };
         let input = Input::Refund { new: Box::new(new), sending, rules: self.rules_of(&charge, charge.principal) };
         let changed = self.change(asked.charge, &[input], along).await?;
         Ok(OpenedRefund { charge: changed.charge, refund: id, replayed: false })

@@ -13,6 +13,7 @@ use crate::ports::{Claim, Owner, Reference};
 use tongdao_core::charge::{Charge, ChargeStatus, Refused};
 use tongdao_core::effect::Step;
 use tongdao_core::ids::{AttemptId, ChannelId, ChargeId};
+use tongdao_core::planted::{Defect, planted};
 use tongdao_core::provider::Scene;
 
 /// Without an `Idempotency-Key`, a second call this soon is a client's own retry.
@@ -95,7 +96,9 @@ impl Flow {
             match proof {
                 EndProof::Ended => {}
                 EndProof::Paid => break,
+                EndProof::Doubtful if planted(Defect::DoubtfulEndIsEnd) => overlap = true,
                 EndProof::Doubtful => return Err(FlowError::InProgress { retry_after_s: 2 }),
+                EndProof::Unprovable if planted(Defect::OverlapAgainstPolicy) => overlap = true,
                 EndProof::Unprovable if charge.policy.wait_for_end || overlap => {
                     let until = charge.attempt(id).map_or(self.clock.now(), |attempt| attempt.life.payable_until);
                     let retry_after_s = until.since_ms(self.clock.now()).div_euclid(1000).max(1);

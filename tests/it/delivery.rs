@@ -215,6 +215,11 @@ async fn notify_sends_it_again_now_and_is_answered_after_delivery_too() {
     assert_eq!(seen["stage"], "completed", "delivered is final");
     let all = world.merchant.of("charge.paid");
     assert!(all.iter().all(|one| one.id == all[0].id));
+    let refund = json!({ "refund_no": "whole", "amount": seen["amount"], "reason": "sent back" });
+    let (status, _) = world.post_in_turn(&format!("/v1/charges/{id}/refunds"), refund).await;
+    assert!(matches!(status, 200..=202), "{status}");
+    let (status, _) = world.post_in_turn(&format!("/v1/charges/{id}/notify"), json!({})).await;
+    assert_eq!(status, 409, "nothing of the money is left");
 }
 
 #[tokio::test]

@@ -47,6 +47,10 @@ impl Change {
             self.start_delivery();
             return Ok(());
         }
+        if self.refundable() <= 0 {
+            // Nothing of the money is left here: a shop that lost its record would hand over for nothing.
+            return Err(Refused::DeliveryFenced);
+        }
         self.step_delivery(DeliveryInput::SendNow)
     }
 

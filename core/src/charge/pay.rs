@@ -8,6 +8,7 @@ use super::{Change, ChargeStatus, Differing, Refused};
 use crate::attempt::{AttemptInput, AttemptStatus};
 use crate::effect::{BreakDraft, BreakKind, Effect, EffectKey, EventKind, Source};
 use crate::ids::AttemptId;
+use crate::planted::{Defect, planted};
 use crate::provider::{Outcome, Payment};
 use crate::refund::RefundKind;
 
@@ -24,7 +25,7 @@ impl Change {
         let is_taken = self.charge.principal == Some(id)
             && self.charge.principal_trade_no() == Some(payment.provider_trade_no.as_str());
         let expected = if is_taken { self.charge.captured() } else { self.charge.amount };
-        if payment.amount != expected {
+        if payment.amount != expected && !planted(Defect::AmountUnchecked) {
             return self.amount_differs(id, &payment, source);
         }
         if self.is_anothers(id, &payment.provider_trade_no) {
@@ -51,7 +52,10 @@ impl Change {
     }
 
     fn first_payment(&mut self, id: AttemptId, payment: Payment, source: Source) -> Result<(), Refused> {
-        let surplus = self.charge.principal.is_some();
+        if planted(Defect::LatePaymentIgnored) && self.charge.status == ChargeStatus::Closed {
+            return Ok(());
+        }
+        let surplus = self.charge.principal.is_some() && !planted(Defect::SecondPrincipal);
         self.step_attempt(id, AttemptInput::Paid { payment: payment.clone(), surplus })?;
         if surplus {
             self.surplus(id, &payment, source);
@@ -104,7 +108,9 @@ impl Change {
             self.refunded_elsewhere(id, payment);
             return;
         }
-        self.surplus_refund(id, tx, payment.amount.amount);
+        if !planted(Defect::SurplusForgotten) {
+            self.surplus_refund(id, tx, payment.amount.amount);
+        }
     }
 
     /// The provider says that some of a known payment went back. More than what we ordered, and more than what was

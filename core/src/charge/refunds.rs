@@ -9,6 +9,7 @@ use crate::delivery::{DeliveryInput, DeliveryStatus};
 use crate::effect::{BreakDraft, BreakKind, Effect, EventKind};
 use crate::ids::{AttemptId, RefundId};
 use crate::money::Money;
+use crate::planted::{Defect, planted};
 use crate::provider::{RefundOutcome, RefundRules};
 use crate::refund::{NewRefund, Refund, RefundInput, RefundKind, RefundRefused, RefundStatus};
 
@@ -28,7 +29,7 @@ impl Change {
             // A repeat: it was ordered by this very input.
             return Ok(());
         }
-        if new.amount <= 0 || new.amount > self.refundable() {
+        if new.amount <= 0 || (new.amount > self.refundable() && !planted(Defect::RefundsUnbounded)) {
             return Err(Refused::ExceedsRefundable);
         }
         let parts = self.charge.principal_refunds().filter(|refund| refund.status() != RefundStatus::Failed).count();
@@ -37,7 +38,7 @@ impl Change {
         }
         let whole = new.amount == self.refundable();
         let owed = self.charge.delivery.status() != DeliveryStatus::Delivered && !self.charge.delivery.fenced;
-        if whole && owed {
+        if whole && owed && !planted(Defect::RefundWithoutFence) {
             if sending {
                 return Err(Refused::DeliveryInFlight);
             }
@@ -168,7 +169,7 @@ impl Change {
     }
 
     /// Minor units of the principal that no living refund draws on yet.
-    fn refundable(&self) -> i64 {
+    pub(super) fn refundable(&self) -> i64 {
         let taken = self.charge.principal_refunds().fold(0_i64, |sum, refund| sum.saturating_add(refund.draws()));
         self.charge.captured().amount.saturating_sub(taken)
     }

@@ -44,13 +44,24 @@ pub(super) async fn find(
     for line in &lines {
         names.push(name_of(store, order, line).await?);
     }
-    let entries = store.entries_named(&order.channel, &names).await?;
+    let entries = entries_of(store, order, &names).await?;
     let mut found = Vec::with_capacity(lines.len());
     for ((line, name), entry) in lines.into_iter().zip(names).zip(entries) {
         let one = Found { line, name, entry, known: Known::Nobody };
         found.push(further(store, order, one).await?);
     }
     Ok(found)
+}
+
+/// The entries of some names, read in the store's order, which touches each of its pages once.
+async fn entries_of(store: &dyn Store, order: &BookOrder, names: &[Named]) -> Result<Vec<Option<Entry>>, StoreError> {
+    let mut sorted: Vec<(usize, Named)> = names.iter().cloned().enumerate().collect();
+    sorted.sort_by(|one, other| one.1.cmp(&other.1));
+    let (places, sorted): (Vec<usize>, Vec<Named>) = sorted.into_iter().unzip();
+    let read = store.entries_named(&order.channel, &sorted).await?;
+    let mut entries: Vec<(usize, Option<Entry>)> = places.into_iter().zip(read).collect();
+    entries.sort_by_key(|(place, _)| *place);
+    Ok(entries.into_iter().map(|(_, entry)| entry).collect())
 }
 
 /// The entries of the order's day that another day's file named.

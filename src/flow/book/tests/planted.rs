@@ -83,8 +83,7 @@ fn plant(n: u32, on: i64, fate: Fate, back: bool) -> Planted {
             planted
         }
         Fate::Unknown => {
-            let place = if back { "refund_differs" } else { "missing_here" };
-            Planted { entry: None, ..one(&own, on, place) }
+            Planted { entry: None, ..one(&own, on, if back { "refund_differs" } else { "missing_here" }) }
         }
         Fate::Overcharged => {
             let mut planted = one(&entry(n, day(on)), on, "fee_differs");
