@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tongdao_core::ids::ChannelId;
 use tongdao_core::provider::{BuildInput, Provider, Registration, Scene};
+use tongdao_core::routing::router::CHANNELS_MAX;
 
 /// The largest sum of a charge, in fen.
 const AMOUNT_MAX: i64 = 10_000_000_000;
@@ -43,6 +44,10 @@ impl<'r> ChannelReader<'r> {
             let account = (channel.provider_id.clone(), channel.provider.account().to_owned());
             if let Some(other) = accounts.insert(account, channel.id.clone()) {
                 let message = format!("has the same account as {other}: an account belongs to one channel");
+                self.report.fault(&path, &origin, message);
+            }
+            if channels.len() == CHANNELS_MAX {
+                let message = format!("at most {CHANNELS_MAX} channels are routed between");
                 self.report.fault(&path, &origin, message);
             }
             channels.push(channel);

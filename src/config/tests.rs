@@ -177,6 +177,22 @@ fn no_two_channels_share_a_name_or_an_account_and_no_two_keys_an_id() {
 }
 
 #[test]
+fn more_channels_than_are_routed_between_are_refused() {
+    let more = |count: usize| -> String {
+        let channel = |n: usize| {
+            let account = 2_000_000_000 + n;
+            format!(
+                "\n[[channels]]\nid = \"c{n}\"\nprovider = \"fake\"\nfake = {{ account = \"{account}\", key = \"k{n}\" }}\n"
+            )
+        };
+        (0..count).map(channel).collect()
+    };
+    let found = read(&format!("{MINIMAL}{}", more(64))).unwrap_err().to_string();
+    assert!(found.contains("channels[64]: at most 64 channels"), "{found}");
+    assert!(!found.contains("channels[63]"), "{found}");
+}
+
+#[test]
 fn variables_override_keys_of_every_kind() {
     let config = read_in(
         MINIMAL,

@@ -82,9 +82,7 @@ fn plant(n: u32, on: i64, fate: Fate, back: bool) -> Planted {
             planted.lines[0].1.amount = Money::cny(own.amount.amount + 1);
             planted
         }
-        Fate::Unknown => {
-            Planted { entry: None, ..one(&own, on, if back { "refund_differs" } else { "missing_here" }) }
-        }
+        Fate::Unknown => Planted { entry: None, ..one(&own, on, if back { "refund_differs" } else { "missing_here" }) },
         Fate::Overcharged => {
             let mut planted = one(&entry(n, day(on)), on, "fee_differs");
             planted.lines[0].1 = line_of(&entry(n, day(on)));
