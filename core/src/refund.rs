@@ -11,6 +11,10 @@ use crate::provider::{ErrorClass, Failure, RefundOutcome, RefundRules};
 use crate::time::UnixMillis;
 use serde::{Deserialize, Serialize};
 
+mod reach;
+
+pub use reach::Reach;
+
 /// What the money did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -52,19 +56,6 @@ pub enum RefundKind {
     Late,
     /// A person decided so, over a break.
     Decided,
-}
-
-/// How far calls under the present number may have come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reach {
-    /// Certainly nowhere: no call was made, or none left this machine.
-    Nowhere,
-    /// The first one is out. Found after a crash, it may have arrived.
-    InCall,
-    /// One may have arrived.
-    #[default]
-    Arrived,
 }
 
 /// One refund.
