@@ -61,6 +61,11 @@ impl Stage {
         let scope = FaultScope { provider: ProviderName::Wechatpay, account: None, operation: Some(Operation::Create) };
         let fault = Fault::kind(FaultKind::NoAuth);
         self.cast.sandbox.set_fault(FaultSetting { scope: scope.clone(), fault });
+        // Whatever the router thinks of it by now, WeChat Pay is asked first.
+        let force = json!({
+            "action": "force", "target": "wechat-main", "for": "1m", "reason": "a planted difference", "actor": "demo"
+        });
+        self.admin("/admin/v1/overrides", Verb::Post(&force)).await?;
         let lost = refused(&self.cast, "lost", &json!({ "methods": ["wechatpay"] })).await;
         let payer = json!({ "methods": ["alipay", "wechatpay"], "preferred": "wechatpay" });
         let twice = refused(&self.cast, "again", &payer).await;
