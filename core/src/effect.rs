@@ -277,3 +277,38 @@ pub enum EventKind {
     /// A person settled a break.
     BreakResolved { kind: BreakKind, resolution: Resolution },
 }
+
+impl EventKind {
+    /// The word used in the API, in the audit trail and in reports.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::ChargeCreated { .. } => "charge_created",
+            Self::NoCode { .. } => "no_code",
+            Self::AttemptCreating { .. } => "attempt_creating",
+            Self::AttemptPending { .. } => "attempt_pending",
+            Self::AttemptFailed { .. } => "attempt_failed",
+            Self::AttemptUnknown { .. } => "attempt_unknown",
+            Self::AttemptClosed { .. } => "attempt_closed",
+            Self::AttemptEnding { .. } => "attempt_ending",
+            Self::Paid { .. } => "paid",
+            Self::PaidAgain { .. } => "paid_again",
+            Self::AmountDiffers { .. } => "amount_differs",
+            Self::ChargeEnding { .. } => "charge_ending",
+            Self::ChargeClosed => "charge_closed",
+            Self::WebhookTried { .. } => "webhook_tried",
+            Self::DeliveryDue { .. } => "delivery_due",
+            Self::DeliveryAccepted => "delivery_accepted",
+            Self::Delivered { .. } => "delivered",
+            Self::DeliveryFailed { .. } => "delivery_failed",
+            Self::DeliveryOverdue => "delivery_overdue",
+            Self::DeliveryFenced => "delivery_fenced",
+            Self::RefundOpened { .. } => "refund_opened",
+            Self::RefundAccepted { .. } => "refund_accepted",
+            Self::RefundSucceeded { .. } => "refund_succeeded",
+            Self::RefundFailed { .. } => "refund_failed",
+            Self::BreakOpened { .. } => "break_opened",
+            Self::BreakResolved { .. } => "break_resolved",
+        }
+    }
+}

@@ -37,7 +37,7 @@ impl EventDocument {
             object: "event",
             charge: charge.to_string(),
             seq: stored.seq,
-            kind: word(&stored.event.kind),
+            kind: stored.event.kind.as_str(),
             at: rfc3339(stored.event.at),
             data: describe(&stored.event.kind),
         }
@@ -49,37 +49,6 @@ fn event_id(charge: ChargeId, stored: &StoredEvent) -> EventId {
     let digest = Sha256::new().chain_update(charge.to_bytes()).chain_update(stored.seq.to_be_bytes()).finalize();
     let random = digest.iter().take(16).fold(0_u128, |bits, byte| (bits << 8) | u128::from(*byte));
     EventId::new(stored.event.at, random)
-}
-
-const fn word(kind: &EventKind) -> &'static str {
-    match kind {
-        EventKind::ChargeCreated { .. } => "charge_created",
-        EventKind::NoCode { .. } => "no_code",
-        EventKind::AttemptCreating { .. } => "attempt_creating",
-        EventKind::AttemptPending { .. } => "attempt_pending",
-        EventKind::AttemptFailed { .. } => "attempt_failed",
-        EventKind::AttemptUnknown { .. } => "attempt_unknown",
-        EventKind::AttemptClosed { .. } => "attempt_closed",
-        EventKind::AttemptEnding { .. } => "attempt_ending",
-        EventKind::Paid { .. } => "paid",
-        EventKind::PaidAgain { .. } => "paid_again",
-        EventKind::AmountDiffers { .. } => "amount_differs",
-        EventKind::ChargeEnding { .. } => "charge_ending",
-        EventKind::ChargeClosed => "charge_closed",
-        EventKind::WebhookTried { .. } => "webhook_tried",
-        EventKind::DeliveryDue { .. } => "delivery_due",
-        EventKind::DeliveryAccepted => "delivery_accepted",
-        EventKind::Delivered { .. } => "delivered",
-        EventKind::DeliveryFailed { .. } => "delivery_failed",
-        EventKind::DeliveryOverdue => "delivery_overdue",
-        EventKind::DeliveryFenced => "delivery_fenced",
-        EventKind::RefundOpened { .. } => "refund_opened",
-        EventKind::RefundAccepted { .. } => "refund_accepted",
-        EventKind::RefundSucceeded { .. } => "refund_succeeded",
-        EventKind::RefundFailed { .. } => "refund_failed",
-        EventKind::BreakOpened { .. } => "break_opened",
-        EventKind::BreakResolved { .. } => "break_resolved",
-    }
 }
 
 fn describe(kind: &EventKind) -> Value {

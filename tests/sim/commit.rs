@@ -3,7 +3,6 @@
 use crate::faults::Fault;
 use crate::world::{Crash, Event, Inner};
 use tongdao::ports::{Batch, StoreError, Urgency};
-use tongdao_core::effect::EventKind;
 use tongdao_core::ids::ChargeId;
 use tongdao_core::planted::{Defect, planted};
 
@@ -68,7 +67,7 @@ impl Inner {
         self.kept.apply(&batch)?;
         if let Some(write) = &batch.charge {
             let words = || {
-                let kinds: Vec<String> = batch.events.iter().map(|event| kind_name(&event.kind).to_owned()).collect();
+                let kinds: Vec<String> = batch.events.iter().map(|event| event.kind.as_str().to_owned()).collect();
                 format!(
                     "{} v{} {:?} {kinds:?}",
                     write.charge.merchant_order_no,
@@ -84,42 +83,10 @@ impl Inner {
     }
 }
 
-fn kind_name(kind: &EventKind) -> &'static str {
-    match kind {
-        EventKind::ChargeCreated { .. } => "charge_created",
-        EventKind::NoCode { .. } => "no_code",
-        EventKind::AttemptCreating { .. } => "attempt_creating",
-        EventKind::AttemptPending { .. } => "attempt_pending",
-        EventKind::AttemptFailed { .. } => "attempt_failed",
-        EventKind::AttemptUnknown { .. } => "attempt_unknown",
-        EventKind::AttemptClosed { .. } => "attempt_closed",
-        EventKind::AttemptEnding { .. } => "attempt_ending",
-        EventKind::Paid { .. } => "paid",
-        EventKind::PaidAgain { .. } => "paid_again",
-        EventKind::AmountDiffers { .. } => "amount_differs",
-        EventKind::ChargeEnding { .. } => "charge_ending",
-        EventKind::ChargeClosed => "charge_closed",
-        EventKind::WebhookTried { .. } => "webhook_tried",
-        EventKind::DeliveryDue { .. } => "delivery_due",
-        EventKind::DeliveryAccepted => "delivery_accepted",
-        EventKind::Delivered { .. } => "delivered",
-        EventKind::DeliveryFailed { .. } => "delivery_failed",
-        EventKind::DeliveryOverdue => "delivery_overdue",
-        EventKind::DeliveryFenced => "delivery_fenced",
-        EventKind::RefundOpened { .. } => "refund_opened",
-        EventKind::RefundAccepted { .. } => "refund_accepted",
-        EventKind::RefundSucceeded { .. } => "refund_succeeded",
-        EventKind::RefundFailed { .. } => "refund_failed",
-        EventKind::BreakOpened { .. } => "break_opened",
-        #[allow(unreachable_patterns)]
-        _ => "other",
-    }
-}
-
 /// What a durable write is about: its first event, or what else is in it.
 fn kind_of(batch: &Batch) -> &'static str {
     match (batch.events.first(), &batch.charge) {
-        (Some(event), _) => kind_name(&event.kind),
+        (Some(event), _) => event.kind.as_str(),
         (None, Some(_)) => "timers and numbers",
         (None, None) if !batch.breaks.is_empty() => "break alone",
         (None, None) => "kept values",
